@@ -1,0 +1,32 @@
+"""Decide which images deserve a label, next to any vision model.
+
+Names are imported when they are first used, so that a plugin's ``from al_framework import api``
+pays for nothing else.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from al_framework.api import Classification, Detections, Frame, hookimpl
+    from al_framework.collector import Collector
+
+__version__ = "0.1.0"
+
+__all__ = ["Classification", "Collector", "Detections", "Frame", "__version__", "hookimpl"]
+
+_HOMES = {
+    "Classification": "al_framework.api",
+    "Collector": "al_framework.collector",
+    "Detections": "al_framework.api",
+    "Frame": "al_framework.api",
+    "hookimpl": "al_framework.api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    import importlib
+
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,362 @@
+"""What plugins implement: one abstract class per kind of component.
+
+Abstract classes, not Protocols: a method with a body can be added later without breaking anyone,
+and a missing one is reported by name when the plugin registers. What the core hands *to* a
+component (`Clock`, `Checkpoint`) is a Protocol, so that tests can replace it.
+
+A component's life: the class is registered; the host validates the user's options with its
+`Options` model and builds one object per configuration entry; `start` is called once; then the
+methods below; then `close`. Import heavy packages in `start`, never at module level: every command
+pays for what a module imports.
+"""
+
+import importlib
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar, Generic, Protocol, get_args
+
+from pydantic import BaseModel, ConfigDict
+from typing_extensions import TypeVar
+
+from al_framework.api.errors import MissingExtraError
+from al_framework.api.predictions import Prediction
+from al_framework.api.runs import RunSummary
+from al_framework.api.types import Datapoint, Frame, FrameKey, Receipt, Verdict
+
+
+class Options(BaseModel):
+    """Base of every component's options: unknown keys are errors, values never change.
+
+    Give every field a ``description=``; it becomes schema, completion and help, so write it for
+    users. Hold secrets in ``pydantic.SecretStr``. The names ``name``, ``type``, ``tags``,
+    ``limits`` and ``applies_to`` belong to the host.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Clock(Protocol):
+    """The only source of time inside the framework."""
+
+    def time(self) -> float:
+        """Return UTC epoch seconds."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds that only ever grow, for measuring intervals."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the host gives to a component.
+
+    Attributes:
+        name: The instance's name in the configuration.
+        logger: Logger that carries the instance's name; use it instead of your own.
+        clock: Time, injected so that tests can set it.
+        base_dir: Directory of the configuration file; relative paths in options start there.
+        state_dir: Directory where the instance may keep files between runs. It is created by
+            whoever writes first.
+    """
+
+    name: str
+    logger: logging.Logger
+    clock: Clock
+    base_dir: Path
+    state_dir: Path
+
+    def resolve(self, path: str | Path) -> Path:
+        """Return the path as an absolute one, relative paths starting at `base_dir`."""
+        return self.base_dir / Path(path).expanduser()
+
+
+def require(package: str, *, extra: str, distribution: str = "al-framework") -> ModuleType:
+    """Import an optional package, or say in one sentence how to install it.
+
+    Args:
+        package: Module to import.
+        extra: The extra that brings it.
+        distribution: The distribution that declares the extra.
+
+    Raises:
+        MissingExtraError: The package, or something it needs, is not installed.
+    """
+    try:
+        return importlib.import_module(package)
+    except ImportError as exc:
+        raise MissingExtraError(package=package, extra=extra, distribution=distribution) from exc
+
+
+OptionsT = TypeVar("OptionsT", bound=Options, default=Options)
+
+
+class Component(ABC, Generic[OptionsT]):
+    """Base of everything that a plugin provides.
+
+    Subclass one of the kinds below. Name the options model as type argument,
+    ``class Entropy(Strategy[EntropyOptions])``, and `options` is typed; without one the component
+    takes no options.
+
+    Attributes:
+        type_name: What the user writes as ``type:``; matches ``^[a-z][a-z0-9_]{0,62}$``.
+        Options: The options model, taken from the type argument.
+        options: The validated options of this instance.
+        context: What the host gave to this instance.
+    """
+
+    type_name: ClassVar[str]
+    Options: ClassVar[type[BaseModel]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "Options" in cls.__dict__:
+            return
+        for base in cls.__dict__.get("__orig_bases__", ()):
+            for argument in get_args(base):
+                if isinstance(argument, type) and issubclass(argument, BaseModel):
+                    cls.Options = argument
+
+    def __init__(self, options: OptionsT, context: Context) -> None:
+        self.options = options
+        self.context = context
+
+    def start(self) -> None:
+        """Get ready: import heavy packages, open files, load models.
+
+        Called once, before the first frame, on the thread that starts the run. An error ends the
+        run before it begins and names the instance.
+        """
+
+    def close(self) -> None:
+        """Let go of everything.
+
+        Called at the end on the thread that started the run; must be safe without `start` and
+        when called twice. An error is logged and nothing else.
+        """
+
+
+# Set here because the class body's own name hides the base model from the type checker.
+Component.Options = Options
+
+
+class Source(Component[OptionsT]):
+    """Where frames come from: a directory, a video, a stream."""
+
+    @abstractmethod
+    def frames(self, skip: Callable[[FrameKey], bool]) -> Iterator[Frame]:
+        """Yield frames in an order that is the same each time.
+
+        A source that can be resumed asks ``skip(key)`` before it yields a frame, and leaves the
+        frame out when the answer is True: the engine, never the source, remembers progress. A
+        source that cannot (a live stream) does not ask. Yield pictures that may turn out to be
+        broken all the same: the engine counts them and goes on.
+
+        Called once per run on the runner's thread, which pulls one frame at a time. Raise
+        `SourceError` if the source as a whole cannot be read: the run ends after what it has.
+        """
+
+    def recorded_prediction(self, frame: Frame) -> object | None:
+        """Return the prediction that came with a frame, for the adapter; None if there is none.
+
+        Called on the runner's thread at most once for a frame this source has just yielded, and
+        only where no predictor is configured. Raise `PredictionError` for an unreadable one: that
+        frame is counted and left out.
+        """
+        del frame
+        return None
+
+    def __len__(self) -> int:
+        """Return how many frames there are, for a progress bar.
+
+        Called at most once per run, on the runner's thread. Raise `TypeError` (the default) where
+        nobody can know.
+        """
+        msg = f"source {self.context.name!r} does not know how many frames it has"
+        raise TypeError(msg)
+
+
+class Predictor(Component[OptionsT]):
+    """A model that looks at frames."""
+
+    @abstractmethod
+    def predict(self, frame: Frame) -> object:
+        """Return a `Prediction`, or the model's own object for a prediction adapter to read.
+
+        Coordinates are pixels of the upright frame. Report detections down to a low confidence:
+        what a threshold has removed, no strategy can see.
+
+        Called for every frame on the runner's thread. Raise `FrameError` for a frame that cannot
+        be used: it is counted and left out, as it is after any other error, which is logged.
+        """
+
+
+class PredictionAdapter(Component[OptionsT]):
+    """Turns one family of prediction objects into a `Prediction`."""
+
+    @abstractmethod
+    def accepts(self, document: object) -> bool:
+        """Tell whether this adapter reads such an object, by a cheap look and without imports.
+
+        Called once for each type of object where the configuration names no adapter, on the
+        caller's thread. An error counts as no.
+        """
+
+    @abstractmethod
+    def adapt(self, document: object, *, frame: Frame, prediction_type: str | None) -> Prediction:
+        """Return the prediction in pixels of the upright frame, with `document` set.
+
+        Args:
+            document: What the caller or the predictor gave; never written to.
+            frame: The frame it belongs to. Reading its pixels here defeats the purpose.
+            prediction_type: The caller's word for the task, kept verbatim; None if not given.
+
+        Called for every frame on the caller's thread. Raise `PredictionError` for an object that
+        cannot be read: the frame is counted as invalid. A well-formed object of a task that the
+        adapter does not know becomes `Unlabelled`.
+        """
+
+    def split(self, document: object, *, frame: Frame) -> Iterable[tuple[Frame, object]]:
+        """Return the frames that one object is about, each with its own part of the object.
+
+        The default is the frame itself. An adapter for crops returns one frame per crop, with
+        `Frame.parent` set.
+
+        Called for every frame on the caller's thread, before `adapt`. Errors as for `adapt`.
+        """
+        return ((frame, document),)
+
+
+class Strategy(Component[OptionsT]):
+    """Decides whether a frame is worth a label.
+
+    A strategy only scores. It draws no random numbers, keeps no budget, reads no clock and does no
+    I/O: the engine draws against the verdict's probability, and limits are the engine's. So
+    equal inputs give equal verdicts, and a decision can be replayed.
+
+    Attributes:
+        tasks: Prediction types it reads, verbatim; None for every type, stubs included. Frames
+            of other types are not shown to it.
+        needs_pixels: Whether `evaluate` reads `Frame.image` pixels. Then it runs on the
+            spool's thread instead of the caller's.
+        stateful: Whether verdicts depend on earlier frames. Then each source has an
+            instance of its own, and `state_dict` and `load_state_dict` carry the state over.
+    """
+
+    tasks: ClassVar[frozenset[str] | None] = None
+    needs_pixels: ClassVar[bool] = False
+    stateful: ClassVar[bool] = False
+
+    @abstractmethod
+    def evaluate(self, frame: Frame, prediction: Prediction) -> Verdict:
+        """Say whether, how much and why this frame is worth a label.
+
+        Arrays are shared with other strategies: never write to them.
+
+        Called for every frame of an eligible type, on the caller's thread. An error counts as no
+        match for this strategy only; twenty in a row switch it off and make the exit status 3.
+        """
+
+    def state_dict(self) -> Mapping[str, object]:
+        """Return the state as JSON values; called on a stateful strategy when a run ends."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, object]) -> None:
+        """Take up what `state_dict` returned; called on a stateful strategy after `start`."""
+
+
+class Checkpoint(Protocol):
+    """What a sink has already done for one datapoint, kept on disk between attempts."""
+
+    @property
+    def state(self) -> Mapping[str, str]:
+        """What earlier attempts saved; empty at the first."""
+        ...
+
+    def save(self, **values: str) -> None:
+        """Add to the state; durable when it returns.
+
+        Raises:
+            LeaseLostError: Another worker has taken the datapoint over; stop at once.
+        """
+        ...
+
+
+class Sink(Component[OptionsT]):
+    """Where datapoints go. A sink makes one attempt; queue, retry and credit are the core's."""
+
+    @property
+    def location(self) -> str | None:
+        """Where a person finds what was delivered: a directory or an address, without secrets."""
+        return None
+
+    @abstractmethod
+    def deliver(self, datapoint: Datapoint, checkpoint: Checkpoint) -> Receipt:
+        """Store picture and pre-annotation, once, and return when they are safe.
+
+        The same datapoint can come again after a crash: recognise it by `Datapoint.item_id` or
+        `Datapoint.content_key`, and answer ``duplicate`` rather than storing it twice. Save
+        what a second attempt needs in the checkpoint.
+
+        Called on one of several delivery threads, often at the same time as other calls. Raise
+        `TransientSinkError` to be tried again, `PermanentSinkError` to give this datapoint up,
+        `SinkPausedError` when key or configuration are at fault. Any other error counts as
+        transient, three times.
+        """
+
+    def batch_size(self, batch_name: str) -> int | None:
+        """Return how many pictures the remote batch holds, labelling jobs included.
+
+        None (the default) means that the sink cannot tell. Called every minute at the most, on a
+        delivery thread. An error counts as None.
+        """
+        del batch_name
+        return None
+
+    def finish_run(self, summary: RunSummary) -> None:
+        """Write what belongs to the run as a whole: a page, an index.
+
+        Called once after the last delivery of a run and before `close`, on the thread that
+        started the run. An error is logged and nothing else.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvidedConfiguration:
+    """What a configuration provider answers.
+
+    Attributes:
+        document: A Roboflow Active Learning document, or None: collection is off.
+        reason: Why collection is off, for the log; empty otherwise.
+        refresh_after_s: Seconds after which to ask again.
+    """
+
+    document: Mapping[str, object] | None
+    reason: str = ""
+    refresh_after_s: float = 900.0
+
+
+class ConfigurationProvider(Component[OptionsT]):
+    """Brings the ``active_learning`` document from a server instead of the file."""
+
+    @abstractmethod
+    def fetch(self) -> ProvidedConfiguration:
+        """Ask the server once.
+
+        Called at the start and then every `ProvidedConfiguration.refresh_after_s` on a thread of
+        its own, never on the caller's. After an error, which is logged, the last document holds.
+        """
+
+
+COMPONENT_KINDS: Mapping[str, type[Component[Any]]] = {
+    "source": Source,
+    "predictor": Predictor,
+    "prediction_adapter": PredictionAdapter,
+    "strategy": Strategy,
+    "sink": Sink,
+    "configuration_provider": ConfigurationProvider,
+}

@@ -1,0 +1,326 @@
+"""A picture that is not decoded until somebody reads its pixels.
+
+The frame loop passes pictures to strategies that mostly look at predictions only, so a picture
+keeps what the caller gave (bytes, a path, an array, a PIL image), answers for its size from the
+header, and decodes once, when `Image.pixels` is first called.
+"""
+
+import io
+import os
+import struct
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from al_framework.api import _jpeg
+from al_framework.api.errors import ImageError
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+ColorOrder: TypeAlias = Literal["bgr", "rgb"]
+ImageSize: TypeAlias = tuple[int, int]
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+ImageInput: TypeAlias = (
+    "bytes | bytearray | memoryview | str | os.PathLike[str] | Pixels | PIL.Image.Image"
+)
+
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 32 * 1024 * 1024
+# Pillow registers 43 formats, EPS among them; only these are ever tried on a stranger's bytes.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
+
+_TRANSPOSED = frozenset({5, 6, 7, 8})  # EXIF orientations that swap width and height
+
+
+class Image:
+    """One picture, from wherever it comes.
+
+    Sizes are *upright*: EXIF orientation is already applied, as it is to the pixels. Instances
+    are safe to share between threads; the pixels they give are read-only.
+
+    Args:
+        value: Encoded bytes, a path, a uint8 array ``(h, w)``, ``(h, w, 1)``, ``(h, w, 3)`` or
+            ``(h, w, 4)`` (the fourth channel is dropped), or a PIL image. It is kept by
+            reference.
+        color: Order of an array's channels; bytes, paths and PIL images know their own.
+
+    Raises:
+        ImageError: The value is of another kind, or an array of another type or shape. Encoded
+            bytes and paths are looked at later, when something asks for them.
+    """
+
+    __slots__ = ("_array", "_color", "_data", "_header", "_lock", "_path", "_pil", "_pixels")
+
+    def __init__(self, value: "ImageInput", *, color: ColorOrder = "bgr") -> None:
+        self._array: Pixels | None = None
+        self._data: bytes | None = None
+        self._path: Path | None = None
+        self._pil: PIL.Image.Image | None = None
+        self._color: ColorOrder = color
+        self._header: _Header | None = None
+        self._pixels: Pixels | None = None
+        self._lock = threading.Lock()
+        if isinstance(value, bytes):
+            self._data = value
+        elif isinstance(value, np.ndarray):
+            self._array = _checked_array(value)
+        elif isinstance(value, bytearray | memoryview):
+            self._data = bytes(value)
+        elif isinstance(value, str | os.PathLike):
+            self._path = Path(value)
+        elif hasattr(value, "getexif") and hasattr(value, "tobytes"):
+            self._pil = value
+        else:
+            raise ImageError(
+                f"an image of type {type(value).__name__!r} cannot be read: pass encoded bytes, "
+                "a path, a PIL image or a uint8 array"
+            )
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the picture was given as, or None."""
+        return self._path
+
+    @property
+    def size(self) -> ImageSize:
+        """Upright ``(width, height)`` in pixels, read from the header.
+
+        Raises:
+            ImageError: The bytes are no picture that we read, or exceed `MAX_PIXELS`.
+        """
+        return self._read_header().size
+
+    @property
+    def format(self) -> str | None:
+        """Pillow's name of the encoding (``JPEG``, ``PNG``, …); None for arrays and PIL images.
+
+        Raises:
+            ImageError: As for `size`.
+        """
+        return self._read_header().format
+
+    @property
+    def orientation(self) -> int:
+        """EXIF orientation, 1 to 8; 1 means that the stored pixels are upright.
+
+        Raises:
+            ImageError: As for `size`.
+        """
+        return self._read_header().orientation
+
+    @property
+    def encoded(self) -> bytes | None:
+        """The file as it came, or None for arrays and PIL images. A path is read once and kept.
+
+        Raises:
+            ImageError: The file cannot be read or exceeds `MAX_BYTES`.
+        """
+        if self._data is None and self._path is not None:
+            self._data = _read_file(self._path)
+        return self._data
+
+    @property
+    def decoded(self) -> bool:
+        """Whether pixels have been made from encoded bytes yet."""
+        return self._pixels is not None and self._array is None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the picture holds on to, roughly."""
+        held = sum(a.nbytes for a in (self._array, self._pixels) if a is not None)
+        if self._pil is not None:
+            held += self._pil.width * self._pil.height * 3
+        return held + (len(self._data) if self._data is not None else 0)
+
+    def pixels(self, color: ColorOrder = "bgr") -> Pixels:
+        """Return the upright picture as a read-only uint8 array ``(h, w, 3)``.
+
+        The picture is decoded by the first call only and kept; the other colour order is a view.
+
+        Args:
+            color: Channel order wanted: ``bgr`` as in OpenCV, ``rgb`` as in PIL.
+
+        Raises:
+            ImageError: The picture is truncated, corrupt, too large, or no picture at all.
+        """
+        with self._lock:
+            if self._pixels is None:
+                self._pixels = self._make_pixels()
+        return self._pixels if color == "bgr" else self._pixels[:, :, ::-1]
+
+    def owned(self) -> "Image":
+        """Return a picture that shares no memory which its giver may write to.
+
+        Arrays and PIL images are copied; bytes cannot change and a path is read now.
+
+        Raises:
+            ImageError: A file given by path cannot be read.
+        """
+        if self._array is not None:
+            return Image(self._array.copy(), color=self._color)
+        if self._pil is not None:
+            return Image(self._pil.copy())
+        encoded = self.encoded
+        assert encoded is not None  # noqa: S101 - neither array nor PIL: bytes or path, both encoded
+        image = Image(encoded)
+        image._path, image._header, image._pixels = self._path, self._header, self._pixels
+        return image
+
+    def __repr__(self) -> str:
+        """Return what kind of picture this is; never its bytes."""
+        if self._array is not None:
+            return f"Image(array {'x'.join(map(str, self._array.shape))})"
+        if self._path is not None:
+            return f"Image({str(self._path)!r})"
+        return f"Image({len(self._data)} bytes)" if self._data is not None else "Image(PIL)"
+
+    def _read_header(self) -> "_Header":
+        if self._header is None:
+            if self._array is not None:
+                height, width = self._array.shape[:2]
+                header = _Header((width, height), None, 1)
+            elif self._pil is not None:
+                orientation = _orientation(self._pil.getexif().get(0x0112))
+                header = _Header(_upright(self._pil.size, orientation), None, orientation)
+            else:
+                encoded = self.encoded
+                assert encoded is not None  # noqa: S101 - neither array nor PIL
+                header = _encoded_header(encoded, self._name())
+            _check_size(header.size, self._name())
+            self._header = header
+        return self._header
+
+    def _make_pixels(self) -> Pixels:
+        self._read_header()
+        if self._array is not None:
+            pixels = _three_channels(self._array, self._color)
+        else:
+            pixels = self._decode()
+        pixels.setflags(write=False)
+        return pixels
+
+    def _decode(self) -> Pixels:
+        import PIL.Image
+        import PIL.ImageOps
+
+        try:
+            if self._pil is not None:
+                picture = self._pil
+            else:
+                picture = PIL.Image.open(io.BytesIO(self.encoded or b""), formats=FORMATS)
+                picture.load()
+            picture = PIL.ImageOps.exif_transpose(picture)
+            if picture.mode.startswith("I;16") or picture.mode == "I":
+                # Pillow clips 16 bits to 255; the high byte keeps the picture.
+                grey = (np.asarray(picture, dtype=np.uint32) >> 8).clip(0, 255).astype(np.uint8)
+                return _three_channels(grey, "bgr")
+            rgb = np.asarray(picture.convert("RGB"))
+        except Exception as exc:  # decoders of strangers' bytes raise anything at all
+            raise ImageError(
+                f"{self._name()} does not decode ({type(exc).__name__}: {exc}): the file is "
+                "truncated or corrupt"
+            ) from exc
+        return np.ascontiguousarray(rgb[:, :, ::-1])
+
+    def _name(self) -> str:
+        return f"the image {str(self._path)!r}" if self._path is not None else "the image"
+
+
+class _Header:
+    __slots__ = ("format", "orientation", "size")
+
+    def __init__(self, size: ImageSize, format_: str | None, orientation: int) -> None:
+        self.size = size
+        self.format = format_
+        self.orientation = orientation
+
+
+def _encoded_header(data: bytes, name: str) -> _Header:
+    if len(data) > MAX_BYTES:
+        raise ImageError(f"{name} holds {len(data)} bytes, more than the {MAX_BYTES} we read")
+    if _jpeg.is_jpeg(data):
+        try:
+            header = _jpeg.read_header(data)
+        except _jpeg.MalformedJpegError as exc:
+            raise ImageError(f"{name} is not a readable JPEG: {exc}") from exc
+        orientation = _exif_orientation(header.exif) if header.exif is not None else 1
+        return _Header(_upright((header.width, header.height), orientation), "JPEG", orientation)
+    if data[:8] == b"\x89PNG\r\n\x1a\n" and len(data) >= 24:
+        # Checked before Pillow sees it: a bomb of 12000 x 12000 pixels only draws a warning there.
+        _check_size(struct.unpack(">II", data[16:24]), name)
+    return _pillow_header(data, name)
+
+
+def _pillow_header(data: bytes, name: str) -> _Header:
+    import PIL.Image
+
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+            orientation = _orientation(picture.getexif().get(0x0112))
+            return _Header(_upright(picture.size, orientation), picture.format, orientation)
+    except Exception as exc:  # decoders of strangers' bytes raise anything at all
+        raise ImageError(
+            f"{name} is not a picture that can be read ({', '.join(FORMATS)}): it starts with "
+            f"{data[:8]!r}"
+        ) from exc
+
+
+def _exif_orientation(exif: bytes) -> int:
+    import PIL.Image
+
+    try:
+        parsed = PIL.Image.Exif()
+        parsed.load(b"Exif\0\0" + exif)
+        return _orientation(parsed.get(0x0112))
+    except Exception:  # noqa: BLE001 - a broken EXIF block must not cost the picture
+        return 1
+
+
+def _orientation(value: object) -> int:
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def _upright(size: tuple[int, int], orientation: int) -> ImageSize:
+    width, height = size
+    return (height, width) if orientation in _TRANSPOSED else (width, height)
+
+
+def _check_size(size: tuple[int, ...], name: str) -> None:
+    width, height = size
+    if width < 1 or height < 1:
+        raise ImageError(f"{name} is {width}x{height} pixels: it is empty")
+    if width * height > MAX_PIXELS:
+        raise ImageError(f"{name} is {width}x{height} pixels, more than the {MAX_PIXELS} we decode")
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ImageError(f"the image {str(path)!r} holds {size} bytes, more than {MAX_BYTES}")
+        return path.read_bytes()
+    except OSError as exc:
+        raise ImageError(f"the image {str(path)!r} cannot be read: {exc.strerror}") from exc
+
+
+def _checked_array(array: npt.NDArray[np.generic]) -> Pixels:
+    channels = array.shape[2] if array.ndim == 3 else 1
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise ImageError(
+            f"an array of type {array.dtype} and shape {array.shape} is no picture: pass uint8 "
+            "(h, w), (h, w, 1), (h, w, 3) or (h, w, 4)"
+        )
+    return array.view(np.uint8)
+
+
+def _three_channels(array: Pixels, color: ColorOrder) -> Pixels:
+    if array.ndim == 2:
+        array = array[:, :, np.newaxis]
+    if array.shape[2] == 1:
+        return np.ascontiguousarray(np.broadcast_to(array, (*array.shape[:2], 3)))
+    array = array[:, :, :3]
+    return array[:, :, ::-1] if color == "rgb" else array[:]

@@ -1,0 +1,125 @@
+"""What a run is called and what it counted; the words of the summary, the API and the metrics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo:
+    """One life of the engine, from start to close.
+
+    Attributes:
+        run_id: Names the run; sorts by time.
+        name: The configuration's name.
+        configuration_hash: Which configuration.
+        seed: Seed of the draws.
+        started_at: UTC epoch seconds.
+    """
+
+    run_id: str
+    name: str
+    configuration_hash: str
+    seed: int
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyCounts:
+    """What one strategy did.
+
+    Attributes:
+        evaluated: Frames it was asked about.
+        matched: Frames it wanted.
+        selected: Frames it wanted and the draw granted.
+        paid: Frames whose place was taken from its limits.
+        not_eligible: Frames of a prediction type that it does not read.
+        failed: Frames on which it raised.
+        disabled: Whether it was switched off after too many failures in a row.
+    """
+
+    evaluated: int = 0
+    matched: int = 0
+    selected: int = 0
+    paid: int = 0
+    not_eligible: int = 0
+    failed: int = 0
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkCounts:
+    """What became of the datapoints at one sink.
+
+    Always ``accepted + recovered = delivered + pending + dead + evicted``.
+
+    Attributes:
+        accepted: Datapoints accepted for it in this run.
+        recovered: Datapoints that an earlier run had left for it.
+        delivered: Datapoints it holds; `duplicates` are among them.
+        duplicates: Datapoints that it held already.
+        pending: Datapoints safe on disk and still to be delivered.
+        dead: Datapoints given up, kept for a person to look at.
+        evicted: Datapoints removed to make room.
+        retried: Attempts that failed and were put back.
+    """
+
+    accepted: int = 0
+    recovered: int = 0
+    delivered: int = 0
+    duplicates: int = 0
+    pending: int = 0
+    dead: int = 0
+    evicted: int = 0
+    retried: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """Where every offered frame went.
+
+    Always ``offered = not_selected + limited + accepted + queued + sum(dropped.values())``.
+
+    Attributes:
+        offered: Frames handed to the engine.
+        matched: Frames that at least one strategy took, whatever became of them later.
+        not_selected: Frames that no strategy took.
+        limited: Frames that a strategy took, but every taker's limit was spent.
+        accepted: Frames that are on disk for delivery, or delivered already.
+        queued: Frames in memory, not yet accepted.
+        dropped: Frames lost, by reason: ``invalid_image``, ``invalid_prediction``,
+            ``ring_full``, ``spool_full``, …
+        skipped: Frames a source did not offer, since an earlier run had dealt with them.
+        strategies: By strategy, in configuration order.
+        sinks: By sink, in configuration order.
+    """
+
+    offered: int = 0
+    matched: int = 0
+    not_selected: int = 0
+    limited: int = 0
+    accepted: int = 0
+    queued: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    skipped: int = 0
+    strategies: Mapping[str, StrategyCounts] = field(default_factory=dict)
+    sinks: Mapping[str, SinkCounts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """How a run ended.
+
+    Attributes:
+        run: Which run.
+        finished_at: UTC epoch seconds.
+        counts: Where every frame went.
+        problems: What a person should know, a line each: bad frames by name, failed strategies,
+            plugins left out.
+        interrupted: Whether the run was stopped before its sources ended.
+    """
+
+    run: RunInfo
+    finished_at: float
+    counts: Counts
+    problems: tuple[str, ...] = ()
+    interrupted: bool = False

@@ -1,0 +1,80 @@
+"""The ledger: what every budget keeper promises, and the little that spool and ledger share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+Period: TypeAlias = Literal["minutely", "hourly", "daily"]
+PERIOD_SECONDS: Mapping[Period, int] = {"minutely": 60, "hourly": 3600, "daily": 86400}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitRule:
+    """At most `value` datapoints per UTC calendar minute, hour or day."""
+
+    period: Period
+    value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """One credit, taken.
+
+    Attributes:
+        token: Who holds it: the datapoint's item id.
+        strategy: The strategy that pays.
+        reserved_at: UTC epoch seconds; its windows are the ones this falls into.
+    """
+
+    token: str
+    strategy: str
+    reserved_at: float
+
+
+class Transaction(Protocol):
+    """The spool's open transaction; a ledger that shares its database writes through it."""
+
+    def execute(self, sql: str, parameters: Sequence[Any] = (), /) -> Any:
+        """Run one statement and return its cursor."""
+        ...
+
+
+class Ledger(ABC):
+    """Keeps the limits of every strategy.
+
+    Reserving is consuming: a credit is counted in all three windows of its moment, whatever limits
+    are configured, and a release gives it back to those same windows only.
+
+    Args:
+        rules: Limits of each strategy; one without limits always has room.
+        scope: Whose limits these are; ledgers of different scopes never share a credit.
+    """
+
+    def __init__(self, rules: Mapping[str, Sequence[LimitRule]], *, scope: str) -> None:
+        self.rules = {strategy: tuple(limits) for strategy, limits in rules.items()}
+        self.scope = scope
+
+    @abstractmethod
+    def peek(self, strategies: Sequence[str], now: float) -> str | None:
+        """Return the first strategy with room, cheaply and perhaps out of date; None if all full.
+
+        Called before any pixel is touched, on any thread.
+        """
+
+    @abstractmethod
+    def reserve(
+        self, strategies: Sequence[str], token: str, now: float, tx: Transaction | None
+    ) -> Reservation | None:
+        """Take one credit of the first strategy with room, or return None if all are full.
+
+        A token that holds a credit already gets the same reservation again.
+        """
+
+    @abstractmethod
+    def release(self, token: str, tx: Transaction | None) -> None:
+        """Give a credit back to the windows it was taken from; unknown tokens are ignored."""
+
+    @abstractmethod
+    def used(self, strategy: str, now: float) -> Mapping[Period, int]:
+        """Return the credits taken in the current window of each period."""
