@@ -6,11 +6,13 @@ to know whether the file may pass through unchanged. Source: ITU-T T.81, annex B
 
 import re
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import NamedTuple
 
-_START_OF_IMAGE = b"\xff\xd8"
+START_OF_SCAN = 0xDA
+
+_START_OF_IMAGE = 0xD8
 _END_OF_IMAGE = 0xD9
-_START_OF_SCAN = 0xDA
 _STANDALONE = frozenset({0x01, *range(0xD0, 0xD8)})
 # C4, C8 and CC lie in the same range but are tables, not frame headers.
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -22,40 +24,40 @@ class MalformedJpegError(ValueError):
     """The bytes do not follow the structure of a JPEG."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Segment:
-    """A marker segment before the first scan: ``data[start:end]``, marker and length included."""
+# Tuples, not frozen dataclasses: a header holds a dozen of them and has to cost microseconds.
+class Segment(NamedTuple):
+    """A marker segment: ``data[start:end]``, its payload ``data[body:end]``."""
 
     marker: int
     start: int
+    body: int
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JpegHeader:
+class JpegHeader(NamedTuple):
     r"""What stands before the first scan.
 
     Attributes:
         width: Stored width in pixels, before EXIF orientation.
         height: Stored height in pixels, before EXIF orientation.
-        components: Colour components: 1 grey, 3 YCbCr or RGB, 4 CMYK.
+        component_ids: One byte per colour component: 1 grey, 3 YCbCr or RGB, 4 CMYK.
         frame_type: Low byte of the frame marker: 0xC0 baseline, 0xC1 extended, 0xC2 progressive.
         precision: Bits per sample.
+        jfif: Whether a JFIF segment says that three components are YCbCr.
         adobe_transform: Transform flag of the Adobe segment (0 RGB or CMYK, 1 YCbCr), or None.
         exif: Payload of the EXIF segment after ``Exif\0\0``, or None.
-        segments: Every marker segment before the first scan.
-        scan: Offset of the first start-of-scan marker.
+        segments: Every marker segment up to the first scan, the scan's own header last.
     """
 
     width: int
     height: int
-    components: int
+    component_ids: bytes
     frame_type: int
     precision: int
+    jfif: bool
     adobe_transform: int | None
     exif: bytes | None
     segments: tuple[Segment, ...]
-    scan: int
 
 
 def is_jpeg(data: bytes) -> bool:
@@ -69,97 +71,85 @@ def read_header(data: bytes) -> JpegHeader:
     Raises:
         MalformedJpegError: A marker is missing or cut off, or no frame header comes first.
     """
-    if data[:2] != _START_OF_IMAGE:
-        msg = "it does not start with a JPEG marker"
-        raise MalformedJpegError(msg)
-    frame: tuple[int, int, int, int, int] | None = None
+    frame: tuple[int, int, int, int, bytes] | None = None
+    jfif = False
     adobe: int | None = None
     exif: bytes | None = None
     segments: list[Segment] = []
-    position = 2
-    while True:
-        start, marker = position, _marker_at(data, position)
-        position = start + 2
-        while marker == 0xFF:  # fill bytes may stand before any marker
-            marker = _byte(data, position)
-            position += 1
-        if marker in _STANDALONE:
-            continue
-        if marker == _END_OF_IMAGE:
-            msg = "the image ends before it begins"
-            raise MalformedJpegError(msg)
-        if marker == _START_OF_SCAN:
-            break
-        length = (_byte(data, position) << 8) | _byte(data, position + 1)
-        end = position + length
-        if length < 2 or end > len(data):
-            msg = "a marker segment is cut off"
-            raise MalformedJpegError(msg)
-        body = position + 2
+    for segment in _header_segments(data):
+        segments.append(segment)
+        marker, _, body, end = segment
         if marker in _FRAME_HEADERS:
-            frame = _frame(data, body, end, marker)
-        elif marker == 0xEE and data[body : body + 5] == b"Adobe" and end - body >= 12:
+            frame = _frame(data, segment)
+        elif marker == 0xE0:
+            jfif = jfif or (end - body >= 14 and data[body : body + 5] == b"JFIF\0")
+        elif marker == 0xE1:
+            if exif is None and data[body : body + 6] == b"Exif\0\0":
+                exif = data[body + 6 : end]
+        elif marker == 0xEE and end - body >= 12 and data[body : body + 5] == b"Adobe":
             adobe = data[body + 11]
-        elif marker == 0xE1 and exif is None and data[body : body + 6] == b"Exif\0\0":
-            exif = data[body + 6 : end]
-        segments.append(Segment(marker=marker, start=start, end=end))
-        position = end
     if frame is None:
-        msg = "no frame header comes before the first scan"
-        raise MalformedJpegError(msg)
-    frame_type, precision, height, width, components = frame
-    return JpegHeader(
-        width=width,
-        height=height,
-        components=components,
-        frame_type=frame_type,
-        precision=precision,
-        adobe_transform=adobe,
-        exif=exif,
-        segments=tuple(segments),
-        scan=start,
-    )
+        raise MalformedJpegError("no frame header comes before the first scan")
+    frame_type, precision, height, width, ids = frame
+    return JpegHeader(width, height, ids, frame_type, precision, jfif, adobe, exif, tuple(segments))
 
 
-def find_end(data: bytes, header: JpegHeader) -> int | None:
-    """Walk the markers of all scans and return the offset just after the end of the image.
+def read_scans(data: bytes, header: JpegHeader) -> tuple[tuple[Segment, ...], int | None]:
+    """Walk the markers from the first scan to the end of the image.
 
     Returns:
-        None if the file stops before its end-of-image marker, as a truncated upload does.
+        The marker segments after the first scan's header, and the offset just after the
+        end-of-image marker; None for that offset if the file stops before it, as a truncated
+        upload does.
     """
-    position = header.scan
-    while True:
-        found = _NEXT_MARKER.search(data, position)
-        if found is None:
-            return None
-        marker, position = data[found.start() + 1], found.end()
+    segments: list[Segment] = []
+    position = header.segments[-1].end
+    while (found := _NEXT_MARKER.search(data, position)) is not None:
+        start, position = found.span()
+        marker = data[start + 1]
         if marker == _END_OF_IMAGE:
-            return position
+            return tuple(segments), position
         if marker in _STANDALONE:
             continue
-        if position + 2 > len(data):
-            return None
-        position += (data[position] << 8) | data[position + 1]
+        body = position + 2
+        end = position + int.from_bytes(data[position:body], "big")
+        if marker == _START_OF_IMAGE or not body <= end <= len(data):
+            break
+        segments.append(Segment(marker, start, body, end))
+        position = end
+    return tuple(segments), None
 
 
-def _frame(data: bytes, body: int, end: int, marker: int) -> tuple[int, int, int, int, int]:
-    if end - body < 6:
-        msg = "the frame header is cut off"
-        raise MalformedJpegError(msg)
-    precision, height, width, components = struct.unpack_from(">BHHB", data, body)
-    return marker, precision, height, width, components
-
-
-def _marker_at(data: bytes, position: int) -> int:
-    if _byte(data, position) != 0xFF:
-        msg = "a marker is missing"
-        raise MalformedJpegError(msg)
-    return _byte(data, position + 1)
-
-
-def _byte(data: bytes, position: int) -> int:
+def _header_segments(data: bytes) -> Iterator[Segment]:
+    if data[:2] != b"\xff\xd8":
+        raise MalformedJpegError("it does not start with a JPEG marker")
+    marker, position = 0, 2
     try:
-        return data[position]
+        while marker != START_OF_SCAN:
+            start, marker = position, data[position + 1]
+            if data[start] != 0xFF:
+                raise MalformedJpegError("a marker is missing")
+            position += 2
+            while marker == 0xFF:  # fill bytes may stand before any marker
+                marker = data[position]
+                position += 1
+            if marker in _STANDALONE:
+                continue
+            if marker == _END_OF_IMAGE:
+                raise MalformedJpegError("the image ends before it begins")
+            body = position + 2
+            end = position + (data[position] << 8 | data[position + 1])
+            if not body <= end <= len(data):
+                raise MalformedJpegError("a marker segment is cut off")
+            yield Segment(marker, start, body, end)
+            position = end
     except IndexError:
-        msg = "it stops inside its header"
-        raise MalformedJpegError(msg) from None
+        raise MalformedJpegError("it stops inside its header") from None
+
+
+def _frame(data: bytes, segment: Segment) -> tuple[int, int, int, int, bytes]:
+    marker, _, body, end = segment
+    if end - body < 6 or end - body < 6 + 3 * data[body + 5]:
+        raise MalformedJpegError("the frame header is cut off")
+    precision, height, width = struct.unpack_from(">BHH", data, body)
+    return marker, precision, height, width, data[body + 6 : end : 3]

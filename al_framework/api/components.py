@@ -202,7 +202,7 @@ class PredictionAdapter(Component[OptionsT]):
     def accepts(self, document: object) -> bool:
         """Tell whether this adapter reads such an object, by a cheap look and without imports.
 
-        Called once for each type of object where the configuration names no adapter, on the
+        Called for every frame where the configuration names no adapter, on the
         caller's thread. An error counts as no.
         """
 

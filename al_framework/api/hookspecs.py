@@ -6,6 +6,7 @@ failing strategy not taking the others with it all follow from that.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import pluggy
 
@@ -27,56 +28,56 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 
 
 @hookspec
-def al_register_sources() -> Sequence[type[Source]]:  # type: ignore[empty-body]  # a specification
+def al_register_sources() -> Sequence[type[Source[Any]]]:  # type: ignore[empty-body]  # a specification
     """Return the plugin's source classes.
 
-    Called once per process, on the thread that starts the host. An error leaves the plugin out and
-    is reported with its name.
+    Called once by each host, on the thread that makes it. An error leaves the plugin out and is
+    reported with its name.
     """
 
 
 @hookspec
-def al_register_predictors() -> Sequence[type[Predictor]]:  # type: ignore[empty-body]  # a specification
+def al_register_predictors() -> Sequence[type[Predictor[Any]]]:  # type: ignore[empty-body]  # a specification
     """Return the plugin's predictor classes.
 
-    Called once per process, on the thread that starts the host. An error leaves the plugin out and
-    is reported with its name.
+    Called once by each host, on the thread that makes it. An error leaves the plugin out and is
+    reported with its name.
     """
 
 
 @hookspec
-def al_register_prediction_adapters() -> Sequence[type[PredictionAdapter]]:  # type: ignore[empty-body]  # a specification
+def al_register_prediction_adapters() -> Sequence[type[PredictionAdapter[Any]]]:  # type: ignore[empty-body]  # a specification
     """Return the plugin's prediction adapter classes.
 
-    Called once per process, on the thread that starts the host. An error leaves the plugin out and
-    is reported with its name.
+    Called once by each host, on the thread that makes it. An error leaves the plugin out and is
+    reported with its name.
     """
 
 
 @hookspec
-def al_register_strategies() -> Sequence[type[Strategy]]:  # type: ignore[empty-body]  # a specification
+def al_register_strategies() -> Sequence[type[Strategy[Any]]]:  # type: ignore[empty-body]  # a specification
     """Return the plugin's strategy classes.
 
-    Called once per process, on the thread that starts the host. An error leaves the plugin out and
-    is reported with its name.
+    Called once by each host, on the thread that makes it. An error leaves the plugin out and is
+    reported with its name.
     """
 
 
 @hookspec
-def al_register_sinks() -> Sequence[type[Sink]]:  # type: ignore[empty-body]  # a specification
+def al_register_sinks() -> Sequence[type[Sink[Any]]]:  # type: ignore[empty-body]  # a specification
     """Return the plugin's sink classes.
 
-    Called once per process, on the thread that starts the host. An error leaves the plugin out and
-    is reported with its name.
+    Called once by each host, on the thread that makes it. An error leaves the plugin out and is
+    reported with its name.
     """
 
 
 @hookspec
-def al_register_configuration_providers() -> Sequence[type[ConfigurationProvider]]:  # type: ignore[empty-body]  # a specification
+def al_register_configuration_providers() -> Sequence[type[ConfigurationProvider[Any]]]:  # type: ignore[empty-body]  # a specification
     """Return the plugin's configuration provider classes.
 
-    Called once per process, on the thread that starts the host. An error leaves the plugin out and
-    is reported with its name.
+    Called once by each host, on the thread that makes it. An error leaves the plugin out and is
+    reported with its name.
     """
 
 

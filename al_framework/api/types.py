@@ -152,9 +152,10 @@ class Datapoint:
         image: JPEG bytes as they are delivered.
         image_size: ``(width, height)`` of `image` in pixels.
         prediction: The model's proposal in pixels of `image`, or None where none is to be sent.
-            Its ``document`` is the source document, still in pixels of `source_size`.
-        source_size: ``(width, height)`` of the frame before down-scaling; `image_size` over it is
-            the exact factor for each axis of ``document``.
+            Its ``document`` is the source document with the coordinates it came with: pixels of
+            the size it states itself, else of `source_size`.
+        source_size: ``(width, height)`` of the upright frame before down-scaling; `image_size`
+            over it is the exact factor of each axis.
         batch_name: Labelling batch.
         tags: In order, not de-duplicated.
         strategy: The strategy whose limit paid for it.
