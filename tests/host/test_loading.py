@@ -1,0 +1,385 @@
+import logging
+import types
+
+import pluggy
+import pytest
+
+from al_framework.api import COMPONENT_KINDS, Receipt, Sink, hookimpl, hookspecs
+from al_framework.host import PluginHost
+from al_framework.host.loading import REGISTRATION_HOOKS
+from al_framework.host.notifying import NOTIFICATION_HOOKS
+
+HEAD = """
+from al_framework.api import Receipt, Sink, Source, hookimpl
+
+class Good(Sink):
+    type_name = "good"
+    def deliver(self, datapoint, checkpoint):
+        return Receipt(status="created")
+"""
+
+
+def import_failure(seen):
+    return (
+        f"the import of 'site_broken' failed: {seen}: repair or update it, or switch it off with"
+        " AL_DISABLE_PLUGINS=broken"
+    )
+
+
+BROKEN = {
+    "raises at import": (
+        "import math\n\nraise RuntimeError('first\\n second')",
+        import_failure("RuntimeError: first second (site_broken.py, line 3)"),
+    ),
+    "raises without a word": (
+        "raise RuntimeError",
+        import_failure("RuntimeError (site_broken.py, line 1)"),
+    ),
+    "ends the process at import": (
+        "import sys\nsys.exit(4)",
+        import_failure("SystemExit: 4 (site_broken.py, line 2)"),
+    ),
+    "needs a module that is missing": (
+        "import no_such_module_here",
+        import_failure(
+            "ModuleNotFoundError: No module named 'no_such_module_here' (site_broken.py, line 1)"
+        ),
+    ),
+    "is no Python": (
+        "def al(:",
+        import_failure("SyntaxError: invalid syntax (site_broken.py, line 1)"),
+    ),
+    "misspelt hook": (
+        HEAD + "@hookimpl\ndef al_register_sink():\n    return [Good]",
+        "there is no hook 'al_register_sink': did you mean 'al_register_sinks'?",
+    ),
+    "unheard-of hook": (
+        HEAD + "@hookimpl\ndef xyz():\n    return [Good]",
+        (
+            "there is no hook 'xyz': the hooks are al_register_sources, al_register_predictors,"
+            " al_register_prediction_adapters, al_register_strategies, al_register_sinks,"
+            " al_register_configuration_providers, al_run_started, al_datapoint_delivered,"
+            " al_run_finished"
+        ),
+    ),
+    "no hooks at all": (
+        HEAD,
+        "it registers no component: is @hookimpl missing?",
+    ),
+    "missing marker": (
+        HEAD + "def al_register_sinks():\n    return [Good]",
+        "al_register_sinks is no hook: is @hookimpl missing?",
+    ),
+    "missing marker beside a present one": (
+        HEAD
+        + "def al_register_sources():\n    return []\n"
+        + "@hookimpl\ndef al_register_sinks():\n    return [Good]",
+        "al_register_sources is no hook: is @hookimpl missing?",
+    ),
+    "missing marker and misspelt": (
+        HEAD + "def al_register_sink():\n    return [Good]",
+        "it registers no component: is @hookimpl missing on al_register_sink?",
+    ),
+    "another project's marker": (
+        HEAD
+        + "import pluggy\n@pluggy.HookimplMarker('pytest')\n"
+        + "def al_register_sinks():\n    return [Good]",
+        (
+            "al_register_sinks carries the mark of 'pytest': use the one of al_framework,"
+            " from al_framework.api import hookimpl"
+        ),
+    ),
+    "wrong argument": (
+        HEAD + "@hookimpl\ndef al_register_sinks(registry):\n    return [Good]",
+        (
+            "a hook does not fit its specification: hookimpl definition: al_register_sinks("
+            "registry); Argument(s) {'registry'} are declared in the hookimpl but can not be found"
+            " in the hookspec"
+        ),
+    ),
+    "keyword-only argument": (
+        HEAD + "@hookimpl\ndef al_register_sinks(*, registry):\n    return [Good]",
+        (
+            "al_register_sinks: it failed with TypeError: al_register_sinks() missing 1 required"
+            " keyword-only argument: 'registry'"
+        ),
+    ),
+    "returns an instance": (
+        HEAD
+        + "class Context: name = 'x'\n"
+        + "@hookimpl\ndef al_register_sinks():\n    return [Good(None, Context())]",
+        "al_register_sinks: it returns an instance of Good: return the class, [Good]",
+    ),
+    "returns a class instead of a list": (
+        HEAD + "@hookimpl\ndef al_register_sinks():\n    return Good",
+        "al_register_sinks: it returns the class Good, not a list: return [Good]",
+    ),
+    "returns None": (
+        HEAD + "@hookimpl\ndef al_register_sinks():\n    [Good]",
+        "al_register_sinks: it returns None: return a list of classes",
+    ),
+    "returns a string": (
+        HEAD + "@hookimpl\ndef al_register_sinks():\n    return 'Good'",
+        "al_register_sinks: it returns 'Good': return a list of classes",
+    ),
+    "returns names": (
+        HEAD + "@hookimpl\ndef al_register_sinks():\n    return ['Good']",
+        "al_register_sinks: it returns 'Good': return classes derived from api.Sink",
+    ),
+    "returns another kind": (
+        HEAD + "@hookimpl\ndef al_register_sources():\n    return [Good]",
+        "al_register_sources: class Good is no source: derive it from api.Source",
+    ),
+    "raises in its hook": (
+        HEAD + "@hookimpl\ndef al_register_sinks():\n    raise RuntimeError('boom')",
+        "al_register_sinks: it failed with RuntimeError: boom (site_broken.py, line 10)",
+    ),
+    "ends the process in its hook": (
+        HEAD + "@hookimpl\ndef al_register_sinks():\n    raise SystemExit",
+        "al_register_sinks: it failed with SystemExit (site_broken.py, line 10)",
+    ),
+    "generator that fails half-way": (
+        HEAD + "@hookimpl\ndef al_register_sinks():\n    yield Good\n    raise OSError('boom')",
+        "al_register_sinks: it failed with OSError: boom (site_broken.py, line 11)",
+    ),
+    "async hook": (
+        HEAD + "@hookimpl\nasync def al_register_sinks():\n    return [Good]",
+        "al_register_sinks is async: write a plain function",
+    ),
+    "async generator": (
+        HEAD + "@hookimpl\nasync def al_run_finished():\n    yield",
+        "al_run_finished is async: write a plain function",
+    ),
+    "generator as notification": (
+        HEAD + "@hookimpl\ndef al_run_finished():\n    yield",
+        "al_run_finished is a generator, which would never run: write a plain function",
+    ),
+    "hook wrapper": (
+        HEAD + "@hookimpl(wrapper=True)\ndef al_register_sinks():\n    return (yield)",
+        "al_register_sinks is a hook wrapper: write a plain function",
+    ),
+    "old hook wrapper": (
+        HEAD + "@hookimpl(hookwrapper=True)\ndef al_register_sinks():\n    yield",
+        "al_register_sinks is a hook wrapper: write a plain function",
+    ),
+    "one type twice": (
+        HEAD + "@hookimpl\ndef al_register_sinks():\n    return [Good, Good]",
+        "it provides sink type 'good' 2 times: rename all but one",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "fault"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_plugin_is_named_and_left_out_beside_a_working_one(site, code, fault):
+    site.install("broken", code)
+    site.install_sink("sound", "sound_sink")
+
+    host = site.discover()
+
+    assert host.problems == (f"plugin 'broken' (al-broken 1.0): {fault}",)
+    assert [(r.name, r.state) for r in host.records] == [("broken", "failed"), ("sound", "loaded")]
+    assert host.records[0].problem == host.problems[0]
+    assert host.records[0].components == ()
+    assert [r.type_name for r in host.registry.registrations()] == ["sound_sink"]
+
+
+def test_all_faults_of_a_plugin_are_told_and_none_of_its_classes_is_used(site):
+    code = HEAD + (
+        "class Bad(Good):\n    type_name = 'Bad'\n"
+        "@hookimpl\ndef al_register_sinks():\n    return [Good, Bad]\n"
+        "@hookimpl\ndef al_register_sources():\n    return [Good]\n"
+        "@hookimpl\ndef al_run_finished():\n    raise AssertionError\n"
+    )
+    site.install("broken", code)
+
+    host = site.discover()
+    who = "plugin 'broken' (al-broken 1.0)"
+
+    assert host.problems == (
+        (
+            f"{who}: al_register_sinks: class Bad has the type_name 'Bad':"
+            " it must match ^[a-z][a-z0-9_]{0,62}$"
+        ),
+        f"{who}: al_register_sources: class Good is no source: derive it from api.Source",
+    )
+    assert host.records[0].problem == "\n".join(host.problems)
+    assert host.registry.registrations() == ()
+    host.notify("al_run_finished", summary=None)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("site_broken:Good", "the class Good"), ("site_broken:nothing", "None")],
+)
+def test_an_entry_point_must_name_a_module_or_an_object(site, value, shown):
+    site.install("broken", HEAD + "nothing = None", value=value)
+
+    assert site.discover().problems == (
+        (
+            f"plugin 'broken' (al-broken 1.0): {value!r} is {shown}:"
+            " name a module or an object with hooks"
+        ),
+    )
+
+
+def test_an_object_with_hooks_is_a_plugin(site):
+    code = HEAD + (
+        "class Plugin:\n    @hookimpl\n    def al_register_sinks(self):\n        yield Good\n"
+        "plugin = Plugin()\n"
+    )
+    site.install("one", code, value="site_one:plugin")
+
+    host = site.discover()
+
+    assert host.problems == ()
+    assert host.registry.types("sink") == ("good",)
+
+
+def test_one_module_under_two_names_is_loaded_once(site):
+    site.install_sink("one", "one_sink", module="shared")
+    site.install_sink("two", "one_sink", module="shared")
+
+    host = site.discover()
+
+    assert host.problems == (
+        "plugin 'two' (al-two 1.0): 'shared' is loaded as plugin 'one' already: announce it once",
+    )
+
+
+def test_type_conflict_keeps_the_first_and_names_both(site):
+    site.install_sink("one", "same", version="2.0")
+    site.install(
+        "two",
+        HEAD.replace('"good"', '"same"')
+        + (
+            "class Other(Good):\n    type_name = 'other'\n"
+            "@hookimpl\ndef al_register_sinks():\n    return [Good, Other]\n"
+        ),
+    )
+
+    host = site.discover()
+
+    assert host.problems == (
+        (
+            "plugin 'two' (al-two 1.0): sink type 'same' is already provided by plugin 'one'"
+            " (al-one 2.0); the second one is left out: switch one of the two off with"
+            " AL_DISABLE_PLUGINS=one or AL_DISABLE_PLUGINS=two"
+        ),
+    )
+    assert host.registry.get("sink", "same").plugin == "one"
+    assert host.registry.get("sink", "other").plugin == "two"
+    assert ("loaded", host.problems[0]) == (host.records[1].state, host.records[1].problem)
+    assert [c.type_name for c in host.records[1].components] == ["other"]
+
+
+def test_each_registration_hook_is_called_once():
+    calls = []
+
+    class Plugin:
+        @hookimpl
+        def al_register_sinks(self):
+            calls.append("sinks")
+            return []
+
+        @hookimpl
+        def al_register_sources(self):
+            calls.append("sources")
+            return []
+
+    host = PluginHost.without_discovery({"one": Plugin()})
+
+    assert calls == ["sinks", "sources"]
+    assert host.records[0].state == "loaded"
+
+
+def test_a_hook_of_a_later_version_may_be_optional():
+    class Plugin:
+        @hookimpl(optionalhook=True)
+        def al_register_dreams(self):
+            raise AssertionError
+
+        @hookimpl
+        def al_run_finished(self):
+            pass
+
+    host = PluginHost.without_discovery({"one": Plugin()})
+
+    assert (host.problems, host.records[0].notifications) == ((), ("al_run_finished",))
+
+
+def test_a_failed_plugin_does_not_spoil_the_check_of_the_next(site):
+    site.install("a", HEAD + "@hookimpl\ndef al_register_sink():\n    return [Good]")
+    site.install_sink("b", "b_sink")
+
+    host = site.discover()
+
+    assert len(host.problems) == 1
+    assert host.registry.types("sink") == ("b_sink",)
+
+
+def test_an_object_that_fights_back_is_left_out():
+    class Hostile:
+        def __dir__(self):
+            raise ValueError("no")
+
+    host = PluginHost.without_discovery({"one": Hostile()})
+
+    assert host.problems[0].startswith(
+        "plugin 'one': it cannot be registered: ValueError: no (test_loading.py, line"
+    )
+
+
+def test_keyboard_interrupt_at_import_is_the_users_and_passes(site):
+    site.install("one", "raise KeyboardInterrupt")
+
+    with pytest.raises(KeyboardInterrupt):
+        site.discover()
+
+
+def test_the_traceback_of_a_failed_import_is_there_for_who_asks(site, caplog):
+    caplog.set_level(logging.DEBUG, logger="al_framework.host.loading")
+    site.install("one", "raise RuntimeError('boom')")
+
+    site.discover(log_problems=False)
+
+    (record,) = caplog.records
+    assert record.getMessage() == "plugin 'one' (al-one 1.0): the import failed"
+    assert str(record.exc_info[1]) == "boom"
+
+
+def test_without_discovery_takes_modules_and_objects_and_nothing_installed():
+    class Good(Sink):
+        type_name = "good"
+
+        def deliver(self, datapoint, checkpoint):
+            return Receipt(status="created")
+
+    module = types.ModuleType("some_module")
+
+    @hookimpl
+    def al_register_sinks():
+        return [Good]
+
+    module.al_register_sinks = al_register_sinks
+
+    host = PluginHost.without_discovery({"mine": module, "other": types.SimpleNamespace()})
+
+    assert host.registry.get("sink", "good").component is Good
+    assert [(r.name, r.module, r.distribution) for r in host.records] == [
+        ("mine", "some_module", None),
+        ("other", "SimpleNamespace", None),
+    ]
+    assert host.problems == ("plugin 'other': it registers no component: is @hookimpl missing?",)
+
+
+def test_the_tables_of_hooks_are_the_specifications():
+    manager = pluggy.PluginManager(hookspecs.PROJECT_NAME)
+    manager.add_hookspecs(hookspecs)
+    specified = {
+        name: frozenset(caller.spec.argnames)
+        for name, caller in vars(manager.hook).items()
+        if not name.startswith("_")
+    }
+
+    assert {**dict.fromkeys(REGISTRATION_HOOKS, frozenset()), **NOTIFICATION_HOOKS} == specified
+    assert sorted(REGISTRATION_HOOKS.values()) == sorted(COMPONENT_KINDS)
