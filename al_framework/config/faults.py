@@ -1,0 +1,63 @@
+"""Collect every fault of a configuration, and raise them as one."""
+
+from al_framework.api import ConfigurationError, Fault
+from al_framework.config.paths import KeyPath, format_path, position
+from al_framework.config.reading import Document
+
+_SHORTEST_SECRET = 4
+
+
+class FaultLog:
+    """The faults of one document, in whatever order they are found.
+
+    Args:
+        document: What is being checked.
+    """
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._found: list[tuple[KeyPath, str, str | None]] = []
+        self._secrets: set[str] = set()
+
+    def __len__(self) -> int:
+        """Return how many faults there are."""
+        return len(self._found)
+
+    def mentions(self, path: KeyPath) -> bool:
+        """Tell whether there is a fault at exactly this place."""
+        return any(at == path for at, _, _ in self._found)
+
+    def add(self, path: KeyPath, message: str, *, plugin: str | None = None) -> None:
+        """Note one fault; the same one twice counts once."""
+        entry = (path, message, plugin)
+        if entry not in self._found:
+            self._found.append(entry)
+
+    def keep_secret(self, value: str) -> None:
+        """Never show this text, whoever puts it into a message.
+
+        A secret of under four letters would blank out half of every message; it stays.
+        """
+        if len(value) >= _SHORTEST_SECRET:
+            self._secrets.add(value)
+
+    def without_secrets(self, text: str) -> str:
+        """Return the text with every secret known so far replaced."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    def error(self) -> ConfigurationError:
+        """Return one error that holds all faults in the order of the file."""
+        data = self._document.data
+        ordered = sorted(self._found, key=lambda entry: position(data, entry[0]))
+        faults = [
+            Fault(
+                path=self.without_secrets(format_path(path)),
+                message=self.without_secrets(message),
+                line=self._document.line_of(format_path(path)),
+                plugin=plugin,
+            )
+            for path, message, plugin in ordered
+        ]
+        return ConfigurationError(faults, origin=self._document.origin)

@@ -1,0 +1,206 @@
+"""What a configuration is: the models of the file, and what comes of it once it is checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, Field
+
+from al_framework.api import Component
+from al_framework.config.roboflow_document import (
+    STRATEGY_NAME_PATTERN,
+    TAG_PATTERN,
+    ActiveLearningModel,
+    LimitModel,
+    Section,
+)
+
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+GIB: Final = 1 << 30
+
+PATTERN_WORDS: Mapping[str, str] = {
+    NAME_PATTERN: "1 to 64 letters (a-z), digits, '.', '_' and '-', beginning with a letter or "
+    "digit",
+    TAG_PATTERN: "1 to 64 letters (a-z), digits and - _ : / . [ ] < > { } @",
+    STRATEGY_NAME_PATTERN: "text on one line that is not empty",
+}
+
+
+class EntryModel(Section):
+    """What every source, predictor, adapter and sink has, whatever its type."""
+
+    type: str = Field(min_length=1, description="Type that an installed plugin provides")
+    name: str | None = Field(
+        default=None,
+        pattern=NAME_PATTERN,
+        description="Names the instance in messages and on disk; by default its type",
+    )
+
+
+class SpoolModel(Section):
+    """The directory where accepted pictures are safe until every sink holds them."""
+
+    path: Path = Field(
+        default_factory=lambda: Path(".al"),
+        description="Directory of the spool; by default .al/<name> beside the configuration",
+    )
+    max_bytes: int = Field(
+        default=2 * GIB, gt=0, description="Bytes it may hold; when full, new frames are refused"
+    )
+    max_items: int = Field(
+        default=50_000, gt=0, description="Pictures it may hold; when full, new frames are refused"
+    )
+    min_free_bytes: int = Field(
+        default=GIB, ge=0, description="Bytes of the disk that it leaves free"
+    )
+
+
+class LimitsModel(Section):
+    """How the limits of the strategies are counted."""
+
+    ledger: Literal["sqlite", "memory"] = Field(
+        default="sqlite",
+        description="sqlite: in the spool, across restarts; memory: from zero at every start",
+    )
+
+
+class PluginsModel(Section):
+    """Which installed plugins take part."""
+
+    only: tuple[str, ...] | None = Field(
+        default=None, description="Names of the plugins to load, and no others"
+    )
+    disable: tuple[str, ...] = Field(default=(), description="Names of plugins to leave out")
+    require: tuple[str, ...] = Field(
+        default=(),
+        description="Plugins without which nothing starts, such as al-framework-entropy>=1.2",
+    )
+
+
+class DocumentModel(Section):
+    """The file as a whole; entries are checked one by one, each by its own type."""
+
+    name: str | None = Field(
+        default=None,
+        pattern=NAME_PATTERN,
+        description="Names the collection; by default the file's name without its suffix",
+    )
+    source: Any = Field(default=None, description="Where frames come from: the only source")
+    sources: tuple[Any, ...] = Field(default=(), description="Where frames come from, in order")
+    predictor: Any = Field(default=None, description="The model that looks at every frame")
+    adapter: Any = Field(
+        default=None, description="What reads the predictions; by default whichever accepts them"
+    )
+    active_learning: Any = Field(
+        description="a Roboflow Active Learning document that says which frames to collect"
+    )
+    sinks: tuple[Any, ...] = Field(
+        min_length=1, description="where collected pictures go, one entry each"
+    )
+    seed: int | None = Field(
+        default=None,
+        ge=0,
+        lt=2**64,
+        description="Seed of the draws, to repeat a run; by default a new one each time",
+    )
+    spool: SpoolModel = Field(
+        default_factory=SpoolModel, description="Where accepted pictures wait to be delivered"
+    )
+    limits: LimitsModel = Field(
+        default_factory=LimitsModel, description="How the limits of the strategies are counted"
+    )
+    batch_time_zone: str | None = Field(
+        default=None,
+        description="Time zone of the dates in batch names, such as Europe/Berlin; by default the "
+        "computer's own",
+    )
+    verify_images: Literal["structure", "full"] = Field(
+        default="structure",
+        description="Whether accepted pictures are checked by their structure or decoded in full",
+    )
+    plugins: PluginsModel = Field(
+        default_factory=PluginsModel, description="Which installed plugins take part"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentEntry:
+    """One component that the configuration asks for, its options checked.
+
+    Attributes:
+        kind: Key of `al_framework.api.COMPONENT_KINDS`.
+        type_name: What the user wrote as ``type``.
+        name: The instance's name.
+        component: The class.
+        options: The options, an instance of the class's `Options`.
+        plugin: Name of the plugin that provides the class.
+    """
+
+    kind: str
+    type_name: str
+    name: str
+    component: type[Component[Any]]
+    options: BaseModel = field(repr=False)
+    plugin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrategyEntry:
+    """One sampling strategy with what the engine does for it.
+
+    Attributes:
+        entry: The strategy itself.
+        tags: Tags of the pictures it pays for.
+        limits: Its limits; all must have room.
+    """
+
+    entry: ComponentEntry
+    tags: tuple[str, ...]
+    limits: tuple[LimitModel, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A configuration that has been checked against the installed plugins.
+
+    Attributes:
+        name: Names the collection.
+        origin: The file's name as the user gave it, or ``<mapping>``.
+        base_dir: Directory that relative paths start in.
+        sources: Where frames come from; empty for library use.
+        predictor: The model, or None.
+        adapter: The prediction adapter, or None: whichever accepts the predictions.
+        active_learning: The Roboflow document without its strategies.
+        strategies: Its strategies, in their order; none where it is switched off.
+        sinks: Where pictures go; at least one.
+        seed: Seed of the draws, or None: a new one per run.
+        spool: The spool, its path absolute.
+        limits: How limits are counted.
+        batch_time_zone: Name of a time zone, or None: the computer's own.
+        verify_images: How accepted pictures are checked.
+        plugins: Which plugins take part.
+        configuration_hash: 16 hexadecimal digits that change with anything but a secret.
+    """
+
+    name: str
+    origin: str
+    base_dir: Path
+    sources: tuple[ComponentEntry, ...]
+    predictor: ComponentEntry | None
+    adapter: ComponentEntry | None
+    active_learning: ActiveLearningModel
+    strategies: tuple[StrategyEntry, ...]
+    sinks: tuple[ComponentEntry, ...]
+    seed: int | None
+    spool: SpoolModel
+    limits: LimitsModel
+    batch_time_zone: str | None
+    verify_images: Literal["structure", "full"]
+    plugins: PluginsModel
+    configuration_hash: str
+
+    @property
+    def spool_dir(self) -> Path:
+        """The spool's directory, absolute."""
+        return self.spool.path

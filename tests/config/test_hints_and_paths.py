@@ -1,0 +1,90 @@
+from typing import Annotated
+
+import pytest
+from pydantic import Field, SecretStr
+from typing_extensions import TypeAliasType
+
+from al_framework.api import Options
+from al_framework.config.annotations import secret_places
+from al_framework.config.hints import listing, nearest, suggestion
+from al_framework.config.paths import MISSING, format_path, look_up, parent_of, position
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [("sinsk", "sinks"), ("SINKS", "sinks"), ("path", None), ("", None), ("s" * 10_000, None)],
+)
+def test_the_nearest_name_is_found_whatever_its_case(name, near):
+    assert near == nearest(name, ["sources", "sinks"])
+
+
+def test_a_long_list_is_cut_short():
+    assert listing("abcdefghijklmn").endswith("'k', 'l' and 2 more")
+
+
+@pytest.mark.parametrize(
+    ("name", "candidates", "text"),
+    [
+        ("pth", ["path"], "did you mean 'path'?"),
+        ("x", ["path"], "known are: 'path'"),
+        ("x", [], "known are: none"),
+    ],
+)
+def test_a_suggestion_always_helps(name, candidates, text):
+    assert text == suggestion(name, candidates, known="known are")
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "parent"),
+    [
+        ((), "", ""),
+        (("sinks",), "sinks", ""),
+        (("sinks", 1, "path"), "sinks[1].path", "sinks[1]"),
+        (("a", "b c"), "a['b c']", "a"),
+        ((0,), "[0]", ""),
+        (("k" * 100 + " ",), f"[{'k' * 60!r}]", ""),
+    ],
+)
+def test_a_place_is_written_as_a_user_would(path, text, parent):
+    assert text == format_path(path)
+    assert parent == parent_of(text)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("a", 1, "b"), 5),
+        (("a", 2), MISSING),
+        (("a", "b"), MISSING),
+        (("a", 1, "b", "c"), MISSING),
+        (("a", 0, 0), MISSING),
+    ],
+)
+def test_look_up_finds_what_is_there(path, value):
+    assert value is look_up({"a": ["text", {"b": 5}]}, path)
+
+
+def test_places_sort_as_in_the_file_and_what_is_missing_comes_last():
+    data = {"b": [1, {"y": 1, "x": 2}], "a": 2}
+    places = [("a",), ("b", 1, "x"), ("zz",), ("b",), ("b", 1, "nothing"), ("b", 1, "y"), ()]
+
+    ordered = sorted(places, key=lambda place: position(data, place))
+    expected = [(), ("b",), ("b", 1, "y"), ("b", 1, "x"), ("b", 1, "nothing"), ("a",), ("zz",)]
+    assert expected == ordered
+
+
+Key = TypeAliasType("Key", SecretStr)
+
+
+class Pair(Options):
+    keys: tuple[Key, int] = Field(description="A key and its number")
+    more: Annotated[
+        list[Annotated[SecretStr, Field(min_length=1)]] | None, Field(description="Others")
+    ] = None
+
+
+def test_secrets_are_found_behind_aliases_unions_and_tuples():
+    found = secret_places(Pair, {"keys": ["a", 1], "more": ["b"], "other": ["c"]})
+
+    assert {("keys", 0), ("more", 0)} <= found
+    assert not any(place[0] == "other" for place in found)
