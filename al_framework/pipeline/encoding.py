@@ -1,0 +1,189 @@
+"""Make the stored picture, and the prediction in its pixels, of a frame that is to be accepted.
+
+The first place where pixels are read, and often not even here: a JPEG that needs no change passes
+through (`pipeline.passthrough`).
+"""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from al_framework.api import (
+    Frame,
+    FrameError,
+    Image,
+    ImageError,
+    ImageSize,
+    Prediction,
+    _decoding,
+    _formats,
+    _jpeg,
+)
+from al_framework.pipeline.checking import check_placement
+from al_framework.pipeline.geometry import rescale_prediction
+from al_framework.pipeline.passthrough import strip_jpeg
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+# Whole blocks are averaged first, as far as they fit, and the rest is done by a triangle filter.
+# 4K to 1080p: 7 ms instead of 39 ms for the filter alone, with the same freedom from aliasing.
+_REDUCING_GAP = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingRules:
+    """How pictures are stored.
+
+    Attributes:
+        max_image_size: Largest ``(height, width)``, in Roboflow's order; None for no limit.
+        jpeg_quality: 0 to 100, for pictures that have to be encoded.
+        verify: ``structure`` walks a JPEG's markers to its end; ``full`` decodes it too and refuses
+            what a decoder gives up on. Neither finds a flipped bit among the pixels, which decodes
+            to grey without a word. Pictures of other formats are decoded anyway.
+    """
+
+    max_image_size: tuple[int, int] | None
+    jpeg_quality: int = 95
+    verify: Literal["structure", "full"] = "structure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EncodedFrame:
+    """A picture as it is stored and delivered.
+
+    Attributes:
+        image: JPEG bytes without metadata.
+        content_key: SHA-256 of `image`, hexadecimal.
+        image_size: ``(width, height)`` of `image`.
+        source_size: Upright ``(width, height)`` of the frame.
+        prediction: The frame's prediction in pixels of `image`.
+    """
+
+    image: bytes
+    content_key: str
+    image_size: ImageSize
+    source_size: ImageSize
+    prediction: Prediction
+
+
+def encode_frame(frame: Frame, prediction: Prediction, rules: EncodingRules) -> EncodedFrame:
+    """Scale a frame down where the rules ask for it, encode it, and move its prediction along.
+
+    Neither the frame nor the prediction is changed.
+
+    Raises:
+        ImageError: The picture is truncated, corrupt, too large, or no picture at all.
+        PredictionError: The prediction is not of this picture; see `check_placement`.
+    """
+    try:
+        source_size = frame.image.size
+        check_placement(prediction, source_size)
+        image_size = scaled_size(*source_size, rules.max_image_size)
+        image = _encode(frame.image, image_size, rules)
+        rescaled = rescale_prediction(prediction, image_size)
+    except FrameError as exc:
+        exc.frame_id = exc.frame_id or frame.frame_id
+        raise
+    return EncodedFrame(
+        image=image,
+        content_key=hashlib.sha256(image).hexdigest(),
+        image_size=image_size,
+        source_size=source_size,
+        prediction=rescaled,
+    )
+
+
+def scaled_size(width: int, height: int, max_image_size: tuple[int, int] | None) -> ImageSize:
+    """Return the ``(width, height)`` at which a picture is stored; never an enlarged one.
+
+    Args:
+        width: Upright width in pixels.
+        height: Upright height in pixels.
+        max_image_size: Largest ``(height, width)``, or None.
+
+    Source: Roboflow inference, core/utils/preprocess.py and image_utils.py, 2026-08: the side that
+    binds is met exactly, the other one truncated. Deviation ``at-least-one-pixel``: where upstream
+    truncates a side to nothing and loses the picture, one pixel remains.
+    """
+    if max_image_size is None:
+        return width, height
+    max_height, max_width = max_image_size
+    if height <= max_height and width <= max_width:
+        return width, height
+    ratio = width / height
+    if ratio >= max_width / max_height:
+        return max_width, max(1, int(max_width / ratio))
+    return max(1, int(max_height * ratio)), max_height
+
+
+def _encode(image: Image, size: ImageSize, rules: EncodingRules) -> bytes:
+    name = "the image" if image.path is None else f"the image {str(image.path)!r}"
+    encoded = image.encoded
+    if image.format == "JPEG" and encoded is not None:
+        try:
+            stripped = strip_jpeg(encoded)
+        except _jpeg.MalformedJpegError as exc:
+            raise ImageError(
+                f"{name} is truncated: after {len(encoded)} bytes {exc}, so wait until the file "
+                "is complete"
+            ) from exc
+        if stripped is not None and size == image.size and image.orientation == 1:
+            if rules.verify == "full" and not image.decoded:
+                with _decoding.decoding(name):
+                    _decoding.open_picture(encoded, "JPEG").load()
+            return stripped
+    with _decoding.decoding(name):
+        if encoded is None or image.decoded:
+            picture = _resized(_as_picture(image), size)
+        else:
+            picture = _decoded(image, encoded, size)
+        return _to_jpeg(picture, rules.jpeg_quality)
+
+
+def _decoded(image: Image, encoded: bytes, size: ImageSize) -> "PIL.Image.Image":
+    # Resized before it is turned: fewer pixels to turn.
+    stored = _formats.upright(size, image.orientation)
+    picture = _decoding.open_picture(encoded, image.format or "")
+    # A JPEG decodes at 1/2, 1/4 or 1/8 for less than half the price; `draft` chooses the smallest
+    # that is still at least as large as asked for. The box is what the pixels really cover.
+    drafted = picture.draft("RGB", stored)
+    box = None if drafted is None else drafted[1]
+    picture.load()  # before its `info` is looked at: a PNG may keep text behind its pixels
+    resized = _resized(_decoding.to_rgb(picture), stored, box)
+    return _decoding.turn(resized, image.orientation)
+
+
+def _resized(
+    picture: "PIL.Image.Image",
+    size: ImageSize,
+    box: tuple[float, float, float, float] | None = None,
+) -> "PIL.Image.Image":
+    import PIL.Image
+
+    if picture.size == size:
+        return picture
+    # Bilinear as upstream, but over every pixel: OpenCV's looks at four of them, however many it
+    # skips, and so aliases.
+    return picture.resize(size, PIL.Image.Resampling.BILINEAR, box=box, reducing_gap=_REDUCING_GAP)
+
+
+def _as_picture(image: Image) -> "PIL.Image.Image":
+    import PIL.Image
+
+    width, height = image.size
+    order, pixels = "BGR", image.pixels("bgr")
+    if not pixels.flags.c_contiguous:  # an RGB array seen backwards, or a part of a larger one
+        order, pixels = "RGB", np.ascontiguousarray(image.pixels("rgb"))
+    return PIL.Image.frombuffer("RGB", (width, height), pixels, "raw", order, 0, 1)
+
+
+def _to_jpeg(picture: "PIL.Image.Image", quality: int) -> bytes:
+    buffer = io.BytesIO()
+    # Without `info`, or Pillow would write back the profile and comment that it found.
+    picture.info = {}
+    picture.save(buffer, "JPEG", quality=quality, subsampling="4:2:0")
+    return buffer.getvalue()
