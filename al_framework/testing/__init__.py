@@ -1,5 +1,16 @@
-"""Contract tests and fakes for plugin authors."""
+"""Contract tests and fakes for plugin authors: what a component must do, and what to test it with.
 
+Needs the extra ``testing``. Nothing here is a pytest plugin: import what you use.
+"""
+
+from al_framework.testing.contracts import (
+    AdapterContract,
+    ComponentContract,
+    PredictorContract,
+    SinkContract,
+    SourceContract,
+    StrategyContract,
+)
 from al_framework.testing.fakes import (
     FakeCheckpoint,
     FakeClock,
@@ -8,12 +19,32 @@ from al_framework.testing.fakes import (
     sample_jpeg,
     sample_pixels,
 )
+from al_framework.testing.samples import (
+    freeze,
+    sample_datapoint,
+    sample_decision,
+    sample_detections,
+    sample_predictions,
+    sample_summary,
+)
 
 __all__ = [
+    "AdapterContract",
+    "ComponentContract",
     "FakeCheckpoint",
     "FakeClock",
+    "PredictorContract",
+    "SinkContract",
+    "SourceContract",
+    "StrategyContract",
+    "freeze",
     "make_context",
+    "sample_datapoint",
+    "sample_decision",
+    "sample_detections",
     "sample_frame",
     "sample_jpeg",
     "sample_pixels",
+    "sample_predictions",
+    "sample_summary",
 ]
