@@ -1,0 +1,81 @@
+"""Datapoints and sinks for the tests of `al_framework_local`."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from al_framework.api import Datapoint, Decision, Prediction
+from al_framework.testing.fakes import FakeClock, make_context, sample_jpeg
+from al_framework_local.sink import DirectorySink
+
+
+def make_datapoint(
+    number: int = 1, prediction: Prediction | None = None, **changes: Any
+) -> Datapoint:
+    image = changes.pop("image", None) or sample_jpeg(64, 48, seed=number)
+    frame_id = changes.pop("frame_id", f"cam/img_{number}.png")
+    decision = Decision(
+        frame_id=frame_id,
+        decided_at=1_700_000_000.0,
+        seed=7,
+        verdicts=(),
+        matching=("hard", "random"),
+        outcome="selected",
+        configuration_hash="c0ffee",
+    )
+    values: dict[str, Any] = {
+        "item_id": f"item-{number}",
+        "frame_id": frame_id,
+        "content_key": hashlib.sha256(image).hexdigest(),
+        "image": image,
+        "image_size": (64, 48),
+        "prediction": prediction,
+        "source_size": (128, 96),
+        "batch_name": "al_batch_2023_11_14",
+        "tags": ("night", "line-3"),
+        "strategy": "hard",
+        "utility": 0.25,
+        "probability": 0.5,
+        "reason": "cat 0.412 is near 0.4",
+        "model_id": "pets/3",
+        "inference_id": None,
+        "captured_at": None,
+        "decided_at": 1_700_000_000.0,
+        "attributes": {},
+        "source": "cam",
+        "parent": None,
+        "decision": decision,
+    }
+    return Datapoint(**{**values, **changes})
+
+
+def make_sink(base: Path, *, clock: FakeClock | None = None, **options: object) -> DirectorySink:
+    chosen = DirectorySink.Options.model_validate({"path": "collected", **options})
+    return DirectorySink(chosen, make_context(base, name="store", clock=clock))
+
+
+@pytest.fixture
+def datapoint() -> Callable[..., Datapoint]:
+    """The factory of datapoints; equal arguments give equal ones."""
+    return make_datapoint
+
+
+@pytest.fixture
+def new_sink(tmp_path: Path) -> Callable[..., DirectorySink]:
+    """The factory of sinks that collect into ``collected``; none is started."""
+
+    def factory(**options: Any) -> DirectorySink:
+        return make_sink(tmp_path, **options)
+
+    return factory
+
+
+@pytest.fixture
+def sink(new_sink: Callable[..., DirectorySink]) -> DirectorySink:
+    """A started sink."""
+    started = new_sink()
+    started.start()
+    return started

@@ -1,0 +1,461 @@
+import errno
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import numpy as np
+import pytest
+
+import al_framework_local
+from al_framework.api import (
+    Detections,
+    PermanentSinkError,
+    Receipt,
+    SinkPausedError,
+    TransientSinkError,
+    datapoint_from_dict,
+    datapoint_to_dict,
+)
+from al_framework.testing.fakes import FakeCheckpoint, FakeClock, make_context, sample_jpeg
+from al_framework_local.durable import create_file, replace_file
+from al_framework_local.null import NullSink
+from al_framework_local.sink import DirectorySink
+from al_framework_local.source import DirectorySource
+
+
+def deliver(sink, datapoint):
+    return sink.deliver(datapoint, FakeCheckpoint())
+
+
+def pictures(base: Path) -> list[str]:
+    return sorted(path.name for path in (base / "collected" / "images").iterdir())
+
+
+def lines(base: Path) -> list[dict[str, object]]:
+    text = (base / "collected" / "manifest.jsonl").read_text()
+    assert text.endswith("\n") or not text
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def failing(number: int):
+    def fail(*_args: object, **_kwargs: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_the_plugin_registers_its_components():
+    assert tuple(al_framework_local.al_register_sources()) == (DirectorySource,)
+    assert tuple(al_framework_local.al_register_sinks()) == (DirectorySink, NullSink)
+
+
+def test_the_null_sink_takes_everything_and_stays_nowhere(tmp_path, datapoint):
+    sink = NullSink(NullSink.Options(), make_context(tmp_path))
+    sink.start()
+
+    assert Receipt(status="created") == deliver(sink, datapoint())
+    assert sink.location is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_delivered_picture_is_stored_listed_and_linked(tmp_path, sink, datapoint):
+    point = datapoint(frame_id="cam/site 3/img_7.png")
+    receipt = deliver(sink, point)
+
+    name = f"img_7-{point.content_key[:8]}.jpg"
+    path = tmp_path / "collected" / "images" / name
+    assert Receipt(status="created", remote_id=name, url=path.as_uri()) == receipt
+    assert path == Path(unquote(urlparse(receipt.url).path))
+    assert point.image == path.read_bytes()
+    assert sink.location == str(tmp_path / "collected")
+
+
+def test_the_manifest_keeps_everything(tmp_path, sink, datapoint):
+    found = Detections(
+        xyxy=np.array([[0.1, 1 / 3, 30.0, 40.0]]),
+        confidence=np.array([0.1 + 0.2]),
+        class_name=("c\n\u202e\udc80\U0001f600",),
+        image_size=(64, 48),
+        document={"predictions": [{"x": 1.5}]},
+    )
+    point = datapoint(prediction=found)
+    deliver(sink, point)
+    (line,) = lines(tmp_path)
+    again = datapoint_from_dict(line, image=point.image)
+
+    assert datapoint_to_dict(point) == datapoint_to_dict(again)
+    assert f"images/img_1-{point.content_key[:8]}.jpg" == line["file"]
+    assert line["delivered_at"] == 1_700_000_000.0
+
+
+def test_the_same_datapoint_or_picture_is_a_duplicate_in_later_runs_too(
+    tmp_path, sink, new_sink, datapoint
+):
+    first = deliver(sink, datapoint(1))
+    expected = Receipt(status="duplicate", remote_id=first.remote_id, url=first.url)
+    later = new_sink()
+    later.start()
+
+    for again in (sink, later):
+        assert expected == deliver(again, datapoint(1))
+        assert expected == deliver(again, datapoint(1, item_id="other", frame_id="cam/x.png"))
+        assert expected == deliver(again, datapoint(1, image=sample_jpeg(seed=99)))
+    assert [first.remote_id] == pictures(tmp_path)
+    assert len(lines(tmp_path)) == 1
+
+
+def test_what_another_process_appended_meanwhile_is_a_duplicate(
+    tmp_path, sink, new_sink, datapoint
+):
+    other = new_sink()
+    other.start()
+    deliver(other, datapoint(1))
+
+    assert deliver(sink, datapoint(1)).status == "duplicate"
+    assert deliver(sink, datapoint(2)).status == "created"
+    assert len(lines(tmp_path)) == 2
+
+
+def test_one_that_another_process_publishes_while_we_write_ours_is_a_duplicate(
+    tmp_path, sink, new_sink, datapoint, monkeypatch
+):
+    other = new_sink()
+    other.start()
+
+    def race(path: Path, data: bytes) -> None:
+        monkeypatch.undo()
+        create_file(path, data)
+        deliver(other, datapoint(1))
+
+    monkeypatch.setattr("al_framework_local.sink.create_file", race)
+
+    assert deliver(sink, datapoint(1)).status == "duplicate"
+    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 1
+
+
+def test_a_crash_between_picture_and_line_leaves_one_of_each_after_the_retry(
+    tmp_path, sink, new_sink, datapoint, monkeypatch
+):
+    class KilledError(BaseException):
+        pass
+
+    def kill(*_args: object) -> None:
+        raise KilledError
+
+    monkeypatch.setattr("al_framework_local.manifest.Manifest.append", kill)
+    with pytest.raises(KilledError):
+        deliver(sink, datapoint())
+
+    assert len(pictures(tmp_path)) == 1
+    assert lines(tmp_path) == []
+
+    monkeypatch.undo()
+    restarted = new_sink()
+    restarted.start()
+
+    assert deliver(restarted, datapoint()).status == "created"
+    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 1
+
+
+def test_a_crash_in_the_middle_of_the_line_leaves_one_line_after_the_retry(
+    tmp_path, sink, datapoint, monkeypatch
+):
+    def kill(descriptor: int, data: bytes) -> None:
+        os.write(descriptor, data[:30])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("al_framework_local.manifest.write_all", kill)
+    with pytest.raises(KeyboardInterrupt):
+        deliver(sink, datapoint())
+    monkeypatch.undo()
+
+    assert deliver(sink, datapoint()).status == "created"
+    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 1
+
+
+def test_a_torn_last_line_is_cut_off_at_the_start(tmp_path, sink, new_sink, datapoint, caplog):
+    deliver(sink, datapoint(1))
+    path = tmp_path / "collected" / "manifest.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[: len(whole) // 2])
+    restarted = new_sink()
+    restarted.start()
+
+    assert whole == path.read_bytes()
+    assert (
+        f"the last line was not written completely: its {len(whole) // 2} bytes are cut off"
+        in caplog.text
+    )
+    assert deliver(restarted, datapoint(2)).status == "created"
+    assert len(lines(tmp_path)) == 2
+
+
+def test_a_whole_last_line_without_newline_gets_one(tmp_path, sink, new_sink, datapoint):
+    deliver(sink, datapoint(1))
+    path = tmp_path / "collected" / "manifest.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(whole.removesuffix(b"\n"))
+    restarted = new_sink()
+    restarted.start()
+
+    assert whole == path.read_bytes()
+    assert deliver(restarted, datapoint(1)).status == "duplicate"
+    assert deliver(restarted, datapoint(2)).status == "created"
+    assert len(lines(tmp_path)) == 2
+
+
+def test_lines_that_cannot_be_read_are_left_and_named(tmp_path, sink, new_sink, datapoint, caplog):
+    deliver(sink, datapoint(1))
+    path = tmp_path / "collected" / "manifest.jsonl"
+    broken = b'garbage\n[]\n{"file": 3}\n' + path.read_bytes()
+    path.write_bytes(broken)
+    restarted = new_sink()
+    restarted.start()
+
+    assert broken == path.read_bytes()
+    assert deliver(restarted, datapoint(1)).status == "duplicate"
+    for number in (1, 2, 3):
+        assert f"manifest.jsonl: line {number} cannot be read: it is left as it is" in caplog.text
+
+
+def test_a_manifest_that_somebody_replaced_is_read_anew(tmp_path, sink, datapoint):
+    deliver(sink, datapoint(1))
+    deliver(sink, datapoint(2))
+    path = tmp_path / "collected" / "manifest.jsonl"
+    kept = path.read_bytes().splitlines(keepends=True)[1]
+    copy = path.with_name("edited")
+    copy.write_bytes(kept)
+    copy.replace(path)
+
+    assert deliver(sink, datapoint(2)).status == "duplicate"
+    assert deliver(sink, datapoint(1)).status == "created"
+
+
+def test_two_pictures_whose_keys_begin_alike_have_two_names(tmp_path, sink, datapoint):
+    keys = ["0" * 63 + "1", "0" * 63 + "2"]
+    names = [
+        deliver(
+            sink, datapoint(i, content_key=key, frame_id="cam/a.png", image=sample_jpeg(seed=i))
+        ).remote_id
+        for i, key in enumerate(keys)
+    ]
+
+    assert names == ["a-00000000.jpg", f"a-{keys[1]}.jpg"]
+    assert sorted(names) == pictures(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "frame_id",
+    ["../../../etc/passwd", "/etc/passwd", "..", "", "a\x00b", "x" * 5000, "\udcff", "a/<b>.jpg"],
+)
+def test_hostile_frame_ids_stay_in_the_directory(tmp_path, sink, datapoint, frame_id):
+    receipt = deliver(sink, datapoint(frame_id=frame_id))
+
+    assert [receipt.remote_id] == pictures(tmp_path)
+    assert [frame_id] == [line["frame_id"] for line in lines(tmp_path)]
+    assert [tmp_path / "collected"] == list(tmp_path.iterdir())
+
+
+def test_eight_threads_store_every_picture_once(tmp_path, sink, datapoint):
+    points = [datapoint(number) for number in range(12)]
+    statuses: list[str] = []
+    gate = threading.Barrier(8)
+
+    def work() -> None:
+        gate.wait()
+        statuses.extend(deliver(sink, point).status for point in points)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert statuses.count("created") == 12
+    assert statuses.count("duplicate") == 7 * 12
+    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 12
+    assert {point.item_id for point in points} == {line["item_id"] for line in lines(tmp_path)}
+
+
+def test_two_processes_store_every_picture_once(tmp_path):
+    code = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from conftest import make_datapoint, make_sink
+from al_framework.testing.fakes import FakeCheckpoint
+sink = make_sink(Path(sys.argv[1]))
+sink.start()
+print(sum(sink.deliver(make_datapoint(n), FakeCheckpoint()).status == "created" for n in range(9)))
+"""
+    command = [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]  # noqa: S603 - this interpreter
+    created = [int(child.communicate(timeout=120)[0]) for child in children]
+
+    assert sum(created) == 9
+    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 9
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_transient_and_leaves_nothing_behind(
+    tmp_path, sink, datapoint, monkeypatch, number
+):
+    deliver(sink, datapoint(1))
+    before = lines(tmp_path), pictures(tmp_path)
+    monkeypatch.setattr(os, "write", failing(number))
+    with pytest.raises(
+        TransientSinkError,
+        match=r"^sink 'store': the directory '.*/collected' is on a full disk \(.*\): "
+        "free some room, delivery is tried again$",
+    ):
+        deliver(sink, datapoint(2))
+    monkeypatch.undo()
+
+    assert before == (lines(tmp_path), pictures(tmp_path))
+    assert deliver(sink, datapoint(2)).status == "created"
+
+
+def test_a_disk_that_fills_up_within_the_line_leaves_whole_lines(
+    tmp_path, sink, datapoint, monkeypatch
+):
+    deliver(sink, datapoint(1))
+    real = os.write
+    appended: list[int] = []
+
+    def short(descriptor: int, data: memoryview) -> int:
+        if data[:1] == b"{":
+            appended.append(descriptor)
+            return real(descriptor, data[:100])
+        if appended:
+            raise OSError(errno.ENOSPC, "full")
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", short)
+    with pytest.raises(TransientSinkError, match=r"is on a full disk"):
+        deliver(sink, datapoint(2))
+    monkeypatch.undo()
+
+    assert len(lines(tmp_path)) == 1
+    assert deliver(sink, datapoint(2)).status == "created"
+    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 2
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
+def test_a_directory_that_became_read_only_pauses_the_sink(sink, datapoint, monkeypatch, number):
+    monkeypatch.setattr(os, "open", failing(number))
+    with pytest.raises(
+        SinkPausedError,
+        match=r"^sink 'store': the directory '.*/collected' cannot be written \(.*\): "
+        "restore it or its permissions, delivery waits$",
+    ):
+        deliver(sink, datapoint())
+
+
+def test_a_directory_that_is_gone_pauses_the_sink(tmp_path, sink, datapoint):
+    (tmp_path / "collected").rename(tmp_path / "away")
+    with pytest.raises(SinkPausedError, match=r"cannot be written"):
+        deliver(sink, datapoint())
+
+    assert [tmp_path / "away"] == list(tmp_path.iterdir())
+
+
+def test_any_other_failure_of_the_disk_is_transient(sink, datapoint, monkeypatch):
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+    with pytest.raises(
+        TransientSinkError,
+        match=r"cannot be written \(\[Errno 5\] Input/output error\): delivery is tried again$",
+    ):
+        deliver(sink, datapoint())
+
+
+def test_a_number_that_json_cannot_express_is_permanent(tmp_path, sink, datapoint):
+    with pytest.raises(
+        PermanentSinkError,
+        match=r"^sink 'store': the datapoint 'item-1' of frame 'cam/img_1.png' cannot be written "
+        "as JSON: Out of range float values",
+    ):
+        deliver(sink, datapoint(utility=float("nan")))
+
+    assert lines(tmp_path) == []
+
+
+def test_a_file_in_place_of_the_directory_stops_the_start(tmp_path, new_sink):
+    (tmp_path / "collected").write_bytes(b"x")
+    with pytest.raises(
+        SinkPausedError,
+        match=r"^sink 'store': the directory '.*/collected' cannot be created: '.*/collected.*' "
+        "is a file: choose another path$",
+    ):
+        new_sink().start()
+
+
+@pytest.mark.parametrize("path", ["blocked/collected", "collected"])
+def test_a_file_on_the_way_to_the_directory_stops_the_start(tmp_path, new_sink, path):
+    (tmp_path / "blocked").write_bytes(b"x")
+    (tmp_path / "collected").mkdir()
+    (tmp_path / "collected" / "images").write_bytes(b"x")
+    with pytest.raises(SinkPausedError, match=r"is a file: choose another path$"):
+        new_sink(path=path).start()
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_directory_that_cannot_be_written_stops_the_start(new_sink, monkeypatch, number):
+    monkeypatch.setattr(os, "open", failing(number))
+    with pytest.raises(
+        SinkPausedError,
+        match=r"cannot be written \(.*\): correct its permissions, free its disk or choose "
+        "another path$",
+    ):
+        new_sink().start()
+
+
+def test_a_directory_without_permission_stops_the_start(new_sink, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_args: False)
+    with pytest.raises(
+        SinkPausedError,
+        match=r"is not writable: correct its permissions or choose another path$",
+    ):
+        new_sink().start()
+
+
+def test_where_files_cannot_be_locked_the_start_says_so(new_sink, monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(
+        SinkPausedError,
+        match=r"cannot be locked: this sink needs Linux or macOS, use another type$",
+    ):
+        new_sink().start()
+
+
+def test_old_partial_files_are_removed_at_the_start_and_young_ones_are_not(tmp_path, new_sink):
+    images = tmp_path / "collected" / "images"
+    images.mkdir(parents=True)
+    for name, age in ((".old.partial", 4000), (".young.partial", 60)):
+        (images / name).write_bytes(b"x")
+        os.utime(images / name, (1_700_000_000 - age, 1_700_000_000 - age))
+    new_sink(clock=FakeClock(1_700_000_000)).start()
+
+    assert pictures(tmp_path) == [".young.partial"]
+
+
+def test_close_is_safe_without_start_and_twice(new_sink):
+    sink = new_sink()
+    sink.close()
+    sink.close()
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    replace_file(path, b"one")
+    (tmp_path / ".page.html.partial").write_bytes(b"left by a crash")
+    replace_file(path, b"two")
+    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
+    with pytest.raises(OSError, match=r"Input/output error"):
+        replace_file(path, b"three")
+
+    assert path.read_bytes() == b"two"
+    assert [path] == list(tmp_path.iterdir())
