@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 Period: TypeAlias = Literal["minutely", "hourly", "daily"]
 PERIOD_SECONDS: Mapping[Period, int] = {"minutely": 60, "hourly": 3600, "daily": 86400}
@@ -49,11 +49,29 @@ class Ledger(ABC):
     Args:
         rules: Limits of each strategy; one without limits always has room.
         scope: Whose limits these are; ledgers of different scopes never share a credit.
+
+    Attributes:
+        transactional: Whether credits live in the spool's transaction and vanish with it when it
+            is rolled back; if not, the spool releases what it reserved in vain.
     """
+
+    transactional: ClassVar[bool] = False
 
     def __init__(self, rules: Mapping[str, Sequence[LimitRule]], *, scope: str) -> None:
         self.rules = {strategy: tuple(limits) for strategy, limits in rules.items()}
         self.scope = scope
+
+    def prepare(self, tx: Transaction) -> None:  # noqa: B027 - most ledgers need nothing here
+        """Create tables, if any; called in a transaction whenever the spool opens its database."""
+
+    def forget(self, now: float, tx: Transaction) -> None:  # noqa: B027 - as above
+        """Count every window open at `now` as spent: the record of what was taken in it is lost."""
+
+    def close(self) -> None:  # noqa: B027 - as above
+        """Let go of connections; called when the spool closes, and safe to call twice."""
+
+    def abandon(self) -> None:  # noqa: B027 - as above
+        """Drop, without closing, what belongs to the parent; called in the child after a fork."""
 
     @abstractmethod
     def peek(self, strategies: Sequence[str], now: float) -> str | None:

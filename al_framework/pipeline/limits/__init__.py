@@ -1,0 +1,1 @@
+"""Budgets: which strategy may still take a frame, and who pays."""

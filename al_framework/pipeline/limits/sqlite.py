@@ -1,0 +1,196 @@
+"""A ledger in the spool's own database, so that a credit and its datapoint are one commit.
+
+Every process on the host that opens the same spool shares it. Only what is committed counts, so a
+process killed between reserving and committing has taken nothing.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+from urllib.parse import quote
+
+from al_framework.api import SpoolError
+from al_framework.pipeline.limits.base import Ledger, LimitRule, Period, Reservation, Transaction
+from al_framework.pipeline.limits.windows import KEEP_S, PRUNE_EVERY_S, has_room, windows_of
+
+_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS limit_window (
+        scope TEXT NOT NULL, strategy TEXT NOT NULL, period TEXT NOT NULL, start INTEGER NOT NULL,
+        used INTEGER NOT NULL, PRIMARY KEY (scope, strategy, period, start)) WITHOUT ROWID""",
+    """CREATE TABLE IF NOT EXISTS limit_credit (
+        scope TEXT NOT NULL, token TEXT NOT NULL, strategy TEXT NOT NULL,
+        reserved_at REAL NOT NULL, PRIMARY KEY (scope, token)) WITHOUT ROWID""",
+    # Moments whose windows count as spent, since the index that knew better is lost.
+    "CREATE TABLE IF NOT EXISTS limit_lost (at REAL PRIMARY KEY) WITHOUT ROWID",
+)
+_USED = """SELECT used FROM limit_window
+    WHERE scope = ? AND strategy = ? AND period = ? AND start = ?"""
+_ADD = """INSERT INTO limit_window (scope, strategy, period, start, used) VALUES (?, ?, ?, ?, 1)
+    ON CONFLICT DO UPDATE SET used = used + 1"""
+_TAKE_BACK = """UPDATE limit_window SET used = used - 1
+    WHERE scope = ? AND strategy = ? AND period = ? AND start = ? AND used > 0"""
+
+
+class SqliteLedger(Ledger):
+    """Keeps the limits of every process that uses one spool.
+
+    The database is the one whose transaction `prepare` is given; until then every strategy seems
+    to have room. `peek` and `used` read what is committed through a connection of their own.
+
+    Args:
+        rules: As for `Ledger`.
+        scope: As for `Ledger`.
+    """
+
+    transactional: ClassVar[bool] = True
+
+    def __init__(self, rules: Mapping[str, Sequence[LimitRule]], *, scope: str) -> None:
+        super().__init__(rules, scope=scope)
+        self._lock = threading.Lock()
+        self._path: str | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._lost: frozenset[tuple[Period, int]] = frozenset()
+        self._pruned_at = float("-inf")
+
+    def prepare(self, tx: Transaction) -> None:
+        """Create the tables, and read from this transaction's database from now on."""
+        for statement in _SCHEMA:
+            tx.execute(statement)
+        self.close()
+        self._path = next(row[2] for row in tx.execute("PRAGMA database_list") if row[1] == "main")
+        self._load_lost(tx)
+
+    def forget(self, now: float, tx: Transaction) -> None:
+        """Count every window open now as spent; see `Ledger.forget`."""
+        tx.execute("INSERT OR IGNORE INTO limit_lost (at) VALUES (?)", (now,))
+        self._load_lost(tx)
+
+    def close(self) -> None:
+        """Close the reading connection."""
+        with self._lock:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader = self._path = None
+
+    def abandon(self) -> None:
+        """Leave everything to the parent of a forked process; see `Ledger.abandon`."""
+        # Not closed: SQLite forbids using, or closing, a connection on the other side of a fork.
+        self._inherited = self._reader
+        self._lock = threading.Lock()
+        self._reader = self._path = None
+
+    def peek(self, strategies: Sequence[str], now: float) -> str | None:
+        """Return the first strategy with room; see `Ledger.peek`.
+
+        Raises:
+            SpoolError: The database cannot be read.
+        """
+        for strategy in strategies:
+            rules = self.rules.get(strategy, ())
+            if not rules or self._path is None or has_room(rules, self.used(strategy, now)):
+                return strategy
+        return None
+
+    def reserve(
+        self, strategies: Sequence[str], token: str, now: float, tx: Transaction | None
+    ) -> Reservation | None:
+        """Take one credit within the spool's transaction; see `Ledger.reserve`.
+
+        Raises:
+            ValueError: There is no transaction.
+        """
+        tx = self._required(tx)
+        held = tx.execute(
+            "SELECT strategy, reserved_at FROM limit_credit WHERE scope = ? AND token = ?",
+            (self.scope, token),
+        ).fetchone()
+        if held is not None:
+            return Reservation(token=token, strategy=held[0], reserved_at=held[1])
+        self._prune(now, tx)
+        windows = windows_of(now)
+        for strategy in strategies:
+            rules = self.rules.get(strategy, ())
+            if rules and not has_room(rules, self._read(tx, strategy, now)):
+                continue
+            for period, start in windows:
+                tx.execute(_ADD, (self.scope, strategy, period, start))
+            tx.execute(
+                "INSERT INTO limit_credit (scope, token, strategy, reserved_at)"
+                " VALUES (?, ?, ?, ?)",
+                (self.scope, token, strategy, now),
+            )
+            return Reservation(token=token, strategy=strategy, reserved_at=now)
+        return None
+
+    def release(self, token: str, tx: Transaction | None) -> None:
+        """Give a credit back within the spool's transaction; see `Ledger.release`.
+
+        Raises:
+            ValueError: There is no transaction.
+        """
+        tx = self._required(tx)
+        row = tx.execute(
+            "DELETE FROM limit_credit WHERE scope = ? AND token = ?"
+            " RETURNING strategy, reserved_at",
+            (self.scope, token),
+        ).fetchone()
+        if row is not None:
+            for period, start in windows_of(row[1]):
+                tx.execute(_TAKE_BACK, (self.scope, row[0], period, start))
+
+    def used(self, strategy: str, now: float) -> Mapping[Period, int]:
+        """Return the credits taken in the current windows; see `Ledger.used`.
+
+        A window that counts as spent after the loss of the index shows its limit.
+
+        Raises:
+            SpoolError: The database cannot be read.
+        """
+        with self._lock:
+            if self._path is None:
+                return {period: 0 for period, _ in windows_of(now)}
+            try:
+                if self._reader is None:
+                    self._reader = _open_reader(self._path)
+                return self._read(self._reader, strategy, now)
+            except sqlite3.Error as exc:
+                raise SpoolError(f"limits in {self._path!r}: cannot be read: {exc}") from exc
+
+    def _read(self, tx: Transaction, strategy: str, now: float) -> dict[Period, int]:
+        used: dict[Period, int] = {}
+        for period, start in windows_of(now):
+            row = tx.execute(_USED, (self.scope, strategy, period, start)).fetchone()
+            used[period] = 0 if row is None else row[0]
+            if (period, start) in self._lost:
+                values = [r.value for r in self.rules.get(strategy, ()) if r.period == period]
+                used[period] = max([used[period], *values])
+        return used
+
+    def _load_lost(self, tx: Transaction) -> None:
+        moments = [row[0] for row in tx.execute("SELECT at FROM limit_lost")]
+        self._lost = frozenset(window for at in moments for window in windows_of(at))
+
+    def _prune(self, now: float, tx: Transaction) -> None:
+        if now - self._pruned_at < PRUNE_EVERY_S:
+            return
+        self._pruned_at = now
+        oldest = now - KEEP_S
+        tx.execute("DELETE FROM limit_window WHERE start < ?", (oldest,))
+        tx.execute("DELETE FROM limit_credit WHERE reserved_at < ?", (oldest,))
+        tx.execute("DELETE FROM limit_lost WHERE at < ?", (oldest,))
+
+    @staticmethod
+    def _required(tx: Transaction | None) -> Transaction:
+        if tx is None:
+            raise ValueError(
+                "the sqlite ledger works inside the spool's transaction: pass it as tx"
+            )
+        return tx
+
+
+def _open_reader(path: str) -> sqlite3.Connection:
+    # Read-only, so that closing it can never checkpoint outside the spool's lock.
+    return sqlite3.connect(
+        f"file:{quote(path)}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )

@@ -1,0 +1,140 @@
+"""The spool's directory: made, checked, and its group files named, listed and removed.
+
+Layout: ``spool.db`` (index), ``write.lock``, ``deliver.lock``, ``obj/YYYYMMDDHH/<group>.als``.
+"""
+
+import itertools
+import os
+import stat
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from al_framework.api import SpoolError, SpoolFullError
+from al_framework.pipeline.spool.groupfile import sync_directory, write_group
+from al_framework.pipeline.spool.records import Place
+
+SUFFIX = ".als"
+
+
+def prepare_directory(directory: Path) -> None:
+    """Create the directory where it is missing, and refuse one that others could tamper with.
+
+    Raises:
+        SpoolError: It is no directory, belongs to somebody else, or is writable for others.
+    """
+    _make_durably(directory)
+    status = directory.stat()
+    if not stat.S_ISDIR(status.st_mode):
+        raise SpoolError(f"spool '{directory}': it is not a directory; give another path")
+    if status.st_uid != os.geteuid():
+        raise SpoolError(
+            f"spool '{directory}': it belongs to user {status.st_uid}, and this process runs as"
+            f" user {os.geteuid()}; use a directory of your own"
+        )
+    if status.st_mode & 0o022:
+        raise SpoolError(
+            f"spool '{directory}': others can write to it (mode {status.st_mode & 0o777:o});"
+            f" run chmod go-w '{directory}'"
+        )
+    _make_durably(directory / "obj")
+
+
+class GroupFiles:
+    """The group files of one spool.
+
+    Args:
+        directory: The spool's directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._root = directory / "obj"
+        self._numbers = itertools.count()
+        self._durable_hour = ""
+
+    def path(self, file: str) -> Path:
+        """Return the path of a group file, given as the index knows it."""
+        return self._root / file
+
+    def reserve_name(self, now: float) -> str:
+        """Return a free name for a group file, whose directory exists."""
+        hour = _hour(now)
+        with suppress(FileExistsError):
+            (self._root / hour).mkdir(mode=0o700)
+            self._durable_hour = ""
+        while True:
+            name = f"{hour}/{int(now * 1000):013x}-{os.getpid():x}-{next(self._numbers):x}{SUFFIX}"
+            if not os.path.lexists(self._root / name):
+                return name
+
+    def write(self, file: str, items: Sequence[tuple[bytes, bytes]]) -> list[Place]:
+        """Write a group and sync the file's contents."""
+        return write_group(self.path(file), items)
+
+    def make_durable(self, file: str) -> bool:
+        """Sync the name of a group file, and of its directory if this process has not done it yet.
+
+        Returns:
+            Whether this was the first file in a new directory.
+        """
+        parent = self.path(file).parent
+        sync_directory(parent)
+        if parent.name == self._durable_hour:
+            return False
+        # By every process once: the one that made the directory may have died before its sync.
+        sync_directory(self._root)
+        self._durable_hour = parent.name
+        return True
+
+    def remove(self, file: str, now: float) -> None:
+        """Remove a group file, and with the last one its directory unless it is still in use."""
+        path = self.path(file)
+        path.unlink(missing_ok=True)
+        if path.parent.name != _hour(now):
+            with suppress(OSError):  # not empty
+                path.parent.rmdir()
+
+    def remove_empty_hours(self, now: float) -> None:
+        """Remove directories without files."""
+        for path in list(self._root.iterdir()):
+            if path.name != _hour(now):
+                with suppress(OSError):  # not empty
+                    path.rmdir()
+
+    def list(self) -> Iterator[str]:
+        """Yield every group file, as the index would know it."""
+        for hour in sorted(self._root.iterdir()):
+            if hour.is_dir() and not hour.is_symlink():
+                for path in sorted(hour.iterdir()):
+                    if path.suffix == SUFFIX and path.is_file() and not path.is_symlink():
+                        yield f"{hour.name}/{path.name}"
+
+    def require_free(self, needed: int, min_free_bytes: int) -> None:
+        """Refuse to fill the disk up.
+
+        Raises:
+            SpoolFullError: Too little would remain for others.
+        """
+        disk = os.statvfs(self.directory)
+        reserve = min(min_free_bytes, disk.f_blocks * disk.f_frsize // 20)
+        free = disk.f_bavail * disk.f_frsize
+        if free - needed < reserve:
+            raise SpoolFullError(
+                f"spool '{self.directory}': the disk has {free} bytes free, of which {reserve} are"
+                " kept for others; make room on it, or lower min_free_bytes"
+            )
+
+
+def _hour(now: float) -> str:
+    return time.strftime("%Y%m%d%H", time.gmtime(now))
+
+
+def _make_durably(directory: Path) -> None:
+    if directory.exists():
+        return
+    _make_durably(directory.parent)
+    with suppress(FileExistsError):  # another process was faster
+        directory.mkdir(mode=0o700)
+    sync_directory(directory.parent)

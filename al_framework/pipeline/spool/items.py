@@ -1,0 +1,111 @@
+"""Rows of the index for datapoints, and the metadata beside a picture in its group file."""
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from al_framework.api import Datapoint, FrameKey, SpoolError, datapoint_to_dict
+from al_framework.pipeline.spool.lives import add_to_tally
+from al_framework.pipeline.spool.records import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What the index holds of a new datapoint.
+
+    Attributes:
+        item_id: The datapoint.
+        file: Its group file.
+        place: Where in it.
+        batch_name: Labelling batch.
+        sinks: Where it goes.
+    """
+
+    item_id: str
+    file: str
+    place: Place
+    batch_name: str
+    sinks: Sequence[str]
+
+
+def encode_meta(datapoint: Datapoint, key: FrameKey | None, sinks: Sequence[str]) -> bytes:
+    """Return a datapoint's metadata with all that is needed to rebuild its rows.
+
+    Raises:
+        SpoolError: They hold something that JSON cannot express.
+    """
+    envelope = {
+        "datapoint": datapoint_to_dict(datapoint),
+        "key": None if key is None else [key.source, key.frame_id, key.size, key.mtime_ns],
+        "sinks": list(sinks),
+    }
+    try:
+        return json.dumps(envelope, allow_nan=False, separators=(",", ":")).encode("ascii")
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise SpoolError(
+            f"datapoint {datapoint.item_id!r} of frame {datapoint.frame_id!r}: its metadata cannot"
+            f" be written as JSON: {exc}"
+        ) from exc
+
+
+def decode_meta(meta: bytes) -> tuple[Mapping[str, Any], FrameKey | None, tuple[str, ...]]:
+    """Return the datapoint's values, its key and its sinks.
+
+    Raises:
+        ValueError: They are of another form.
+    """
+    try:
+        envelope = json.loads(meta)
+        key = envelope["key"]
+        if key is not None:
+            source, frame_id, size, mtime_ns = key
+            key = FrameKey(source=source, frame_id=frame_id, size=size, mtime_ns=mtime_ns)
+        return envelope["datapoint"], key, tuple(envelope["sinks"])
+    except (KeyError, TypeError) as exc:
+        raise ValueError(
+            f"the metadata are not a datapoint's: {type(exc).__name__}: {exc}"
+        ) from exc
+
+
+def insert_item(tx: sqlite3.Connection, row: Row, *, now: float, life: int) -> None:
+    """Add a datapoint and its deliveries, and count them for a life."""
+    place = row.place
+    number = tx.execute(
+        """INSERT INTO item
+            (item_id, file, offset, image_bytes, meta_bytes, batch_name, accepted_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?)""",
+        (
+            row.item_id,
+            row.file,
+            place.offset,
+            place.image_bytes,
+            place.meta_bytes,
+            row.batch_name,
+            now,
+        ),
+    ).lastrowid
+    for sink in row.sinks:
+        tx.execute(
+            "INSERT INTO delivery (number, sink, life, due) VALUES (?, ?, ?, ?)",
+            (number, sink, life, now),
+        )
+        add_to_tally(tx, life, sink, "accepted")
+
+
+def take_batch_place(tx: sqlite3.Connection, batch_name: str, max_images: int | None) -> bool:
+    """Count one more image in a batch, unless that would be too many."""
+    if max_images is not None and max_images < 1:
+        return False
+    cursor = tx.execute(
+        """INSERT INTO batch (name, images) VALUES (?1, 1)
+        ON CONFLICT DO UPDATE SET images = images + 1 WHERE ?2 IS NULL OR images < ?2""",
+        (batch_name, max_images),
+    )
+    return cursor.rowcount > 0
+
+
+def give_batch_place_back(tx: sqlite3.Connection, batch_name: str) -> None:
+    """Count one image less in a batch: no sink has stored it."""
+    tx.execute("UPDATE batch SET images = images - 1 WHERE name = ? AND images > 0", (batch_name,))

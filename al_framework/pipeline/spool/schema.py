@@ -1,0 +1,75 @@
+"""Tables of the index, and how an index of an earlier version becomes one of this version."""
+
+from pathlib import Path
+
+from al_framework.api import SpoolError
+from al_framework.pipeline.limits.base import Transaction
+
+PENDING, DELIVERED, DEAD = 0, 1, 2
+
+# One entry per version, each a step from the version before; never change one that was released.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        # One life of a process with this spool: from open to close.
+        """CREATE TABLE life (
+            life INTEGER PRIMARY KEY AUTOINCREMENT, process TEXT NOT NULL)""",
+        # What a life answers for; pending = accepted + recovered - delivered - dead - evicted.
+        """CREATE TABLE tally (
+            life INTEGER NOT NULL, sink TEXT NOT NULL,
+            accepted INTEGER NOT NULL DEFAULT 0, recovered INTEGER NOT NULL DEFAULT 0,
+            delivered INTEGER NOT NULL DEFAULT 0, duplicates INTEGER NOT NULL DEFAULT 0,
+            dead INTEGER NOT NULL DEFAULT 0, evicted INTEGER NOT NULL DEFAULT 0,
+            retried INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (life, sink)) WITHOUT ROWID""",
+        """CREATE TABLE item (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, item_id TEXT NOT NULL UNIQUE,
+            file TEXT NOT NULL, offset INTEGER NOT NULL, image_bytes INTEGER NOT NULL,
+            meta_bytes INTEGER NOT NULL, batch_name TEXT NOT NULL, accepted_at REAL NOT NULL)""",
+        "CREATE INDEX item_file ON item (file)",
+        """CREATE TABLE delivery (
+            number INTEGER NOT NULL, sink TEXT NOT NULL, life INTEGER NOT NULL,
+            state INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL,
+            attempts INTEGER NOT NULL DEFAULT 0, faults INTEGER NOT NULL DEFAULT 0,
+            checkpoint TEXT NOT NULL DEFAULT '{}', owner TEXT, lease_until REAL,
+            result TEXT NOT NULL DEFAULT '{}', PRIMARY KEY (number, sink)) WITHOUT ROWID""",
+        "CREATE INDEX delivery_due ON delivery (sink, due, number) WHERE state = 0",
+        "CREATE INDEX delivery_life ON delivery (life) WHERE state = 0",
+        "CREATE INDEX delivery_owner ON delivery (owner) WHERE owner IS NOT NULL",
+        """CREATE TABLE seen (
+            source TEXT NOT NULL, frame_id TEXT NOT NULL, size INTEGER NOT NULL,
+            mtime_ns INTEGER NOT NULL, outcome TEXT NOT NULL, decided_at REAL NOT NULL,
+            item_id TEXT, detail TEXT NOT NULL, results TEXT NOT NULL DEFAULT '[]',
+            PRIMARY KEY (source, frame_id)) WITHOUT ROWID""",
+        "CREATE INDEX seen_frame ON seen (frame_id)",
+        "CREATE INDEX seen_item ON seen (item_id) WHERE item_id IS NOT NULL",
+        "CREATE INDEX seen_passing ON seen (decided_at) WHERE source = ''",
+        "CREATE TABLE batch (name TEXT PRIMARY KEY, images INTEGER NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE total (items INTEGER NOT NULL, bytes INTEGER NOT NULL)",
+        "INSERT INTO total (items, bytes) VALUES (0, 0)",
+        """CREATE TRIGGER item_added AFTER INSERT ON item BEGIN
+            UPDATE total SET items = items + 1, bytes = bytes + NEW.image_bytes + NEW.meta_bytes;
+        END""",
+        """CREATE TRIGGER item_removed AFTER DELETE ON item BEGIN
+            UPDATE total SET items = items - 1, bytes = bytes - OLD.image_bytes - OLD.meta_bytes;
+        END""",
+    ),
+)
+
+
+def migrate(tx: Transaction, directory: Path) -> bool:
+    """Bring the index to this version; return whether it was empty.
+
+    Raises:
+        SpoolError: A later version of al-framework has written it.
+    """
+    version = int(tx.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise SpoolError(
+            f"spool '{directory}': its index has schema version {version}, and this version of"
+            f" al-framework knows up to {len(MIGRATIONS)}; update al-framework, or use another"
+            " directory"
+        )
+    for step in MIGRATIONS[version:]:
+        for statement in step:
+            tx.execute(statement)
+    tx.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+    return version == 0

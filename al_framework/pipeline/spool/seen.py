@@ -1,0 +1,106 @@
+"""What the spool remembers of frames: which need not come again, and why each was taken or not."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from al_framework.api import FrameKey
+from al_framework.pipeline.spool.records import FoundDelivery, FoundFrame
+
+# Frames without a file (a library's) can never come again, so they are remembered for a while only.
+KEEP_PASSING_S = 7 * 86400.0
+_STATES: tuple[Literal["pending", "delivered", "dead"], ...] = ("pending", "delivered", "dead")
+_FOUND = "SELECT source, frame_id, outcome, decided_at, item_id, detail, results FROM seen"
+
+
+def remember(  # noqa: PLR0913 - a row has that many columns, and they are keyword-only
+    tx: sqlite3.Connection,
+    key: FrameKey,
+    *,
+    outcome: str,
+    decided_at: float,
+    detail: Mapping[str, Any],
+    item_id: str | None = None,
+) -> None:
+    """Write down what became of a frame, in place of what was known of an earlier version of it."""
+    tx.execute(
+        """INSERT OR REPLACE INTO seen
+            (source, frame_id, size, mtime_ns, outcome, decided_at, item_id, detail)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?)""",
+        (
+            key.source,
+            key.frame_id,
+            key.size,
+            key.mtime_ns,
+            outcome,
+            decided_at,
+            item_id,
+            json.dumps(detail, separators=(",", ":")),
+        ),
+    )
+
+
+def forget_passing(tx: sqlite3.Connection, now: float) -> None:
+    """Forget old frames that came from no source."""
+    tx.execute("DELETE FROM seen WHERE source = '' AND decided_at < ?", (now - KEEP_PASSING_S,))
+
+
+def is_seen(tx: sqlite3.Connection, key: FrameKey) -> bool:
+    """Tell whether this very version of a frame has been dealt with."""
+    row = tx.execute(
+        """SELECT 1 FROM seen
+        WHERE source = ? AND frame_id = ? AND size = ? AND mtime_ns = ?""",
+        (key.source, key.frame_id, key.size, key.mtime_ns),
+    ).fetchone()
+    return row is not None
+
+
+def find_frames(tx: sqlite3.Connection, frame_id: str, *, limit: int) -> tuple[FoundFrame, ...]:
+    """Return the frames of that name, or those whose name ends with it if there are none."""
+    rows = tx.execute(f"{_FOUND} WHERE frame_id = ? LIMIT ?", (frame_id, limit)).fetchall()
+    if not rows and frame_id:
+        rows = tx.execute(
+            f"{_FOUND} WHERE substr(frame_id, -length(?1)) = ?1 ORDER BY source, frame_id LIMIT ?2",
+            (frame_id, limit),
+        ).fetchall()
+    return tuple(_found(tx, row) for row in rows)
+
+
+def record_results(tx: sqlite3.Connection, item_id: str, deliveries: list[FoundDelivery]) -> None:
+    """Keep how a datapoint ended at each sink, once its own rows are about to go."""
+    results = [{name: getattr(d, name) for name in FoundDelivery.__slots__} for d in deliveries]
+    tx.execute(
+        "UPDATE seen SET results = ? WHERE item_id = ?",
+        (json.dumps(results, separators=(",", ":")), item_id),
+    )
+
+
+def deliveries_of(tx: sqlite3.Connection, number: int) -> list[FoundDelivery]:
+    """Return how far a datapoint came at each sink."""
+    rows = tx.execute(
+        "SELECT sink, state, attempts, result FROM delivery WHERE number = ? ORDER BY sink",
+        (number,),
+    )
+    return [
+        FoundDelivery(sink=sink, state=_STATES[state], attempts=attempts, **json.loads(result))
+        for sink, state, attempts, result in rows
+    ]
+
+
+def _found(tx: sqlite3.Connection, row: tuple[Any, ...]) -> FoundFrame:
+    source, frame_id, outcome, decided_at, item_id, detail, results = row
+    item = tx.execute("SELECT number FROM item WHERE item_id = ?", (item_id,)).fetchone()
+    if item is not None:
+        deliveries = deliveries_of(tx, item[0])
+    else:
+        deliveries = [FoundDelivery(**values) for values in json.loads(results)]
+    return FoundFrame(
+        source=source,
+        frame_id=frame_id,
+        outcome=outcome,
+        decided_at=decided_at,
+        item_id=item_id,
+        detail=json.loads(detail),
+        deliveries=tuple(deliveries),
+    )

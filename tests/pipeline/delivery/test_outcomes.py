@@ -1,0 +1,358 @@
+"""What each answer of a sink means; one step at a time, on the test's own thread."""
+
+import logging
+import random
+
+import pytest
+
+from al_framework.api import (
+    LeaseLostError,
+    PermanentSinkError,
+    Receipt,
+    SinkPausedError,
+    SpoolError,
+    TransientSinkError,
+)
+from al_framework.pipeline.delivery import RetryRules
+
+CREATED = Receipt(status="created", remote_id="r1", url="http://x/1")
+PENDING, DEAD = 0, 2
+
+
+class Scripted:
+    """A sink that answers as it is told, one answer per call; the last one holds for ever."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.calls = []
+
+    def __call__(self, datapoint, checkpoint):
+        self.calls.append((datapoint.item_id, dict(checkpoint.state)))
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if callable(answer):
+            answer = answer(checkpoint)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+
+def steps(delivery) -> int:
+    count = 0
+    while delivery.step():
+        count += 1
+    return count
+
+
+def test_a_delivered_datapoint_leaves_the_spool_and_is_announced(bench):
+    heard = []
+    delivery = bench.delivery(
+        {"s": Scripted(CREATED)}, on_delivered=lambda *event: heard.append(event)
+    )
+    (item,) = bench.accept()
+
+    assert delivery.step()
+    assert not delivery.step()
+    assert bench.spools[0].stats().items == 0
+    assert [("s", item, CREATED)] == [(sink, d.item_id, r) for sink, d, r in heard]
+    counts = delivery.counts()["s"]
+    assert (1, 1, 0, 0) == (counts.accepted, counts.delivered, counts.duplicates, counts.pending)
+
+
+def test_a_duplicate_is_delivered_and_its_credit_returns(bench):
+    delivery = bench.delivery({"s": Scripted(Receipt(status="duplicate"))})
+    bench.accept()
+    before = bench.ledger.used("a", bench.clock.time())["daily"]
+
+    delivery.step()
+
+    assert (1, 1) == (delivery.counts()["s"].delivered, delivery.counts()["s"].duplicates)
+    assert (1, 0) == (before, bench.ledger.used("a", bench.clock.time())["daily"])
+
+
+def test_a_transient_error_puts_the_datapoint_back_with_growing_delays(bench):
+    sink = Scripted(TransientSinkError("busy"), TransientSinkError("busy"), CREATED)
+    delivery = bench.delivery({"s": sink})
+    bench.accept()
+    draws = random.Random(5)
+    delays = []
+    for _ in range(2):
+        steps(delivery)
+        delays.append(bench.rows("s")[0][2])
+        assert not delivery.step()
+        bench.clock.advance(delays[-1] + 0.001)
+    steps(delivery)
+
+    assert delays == pytest.approx([draws.uniform(0.2, 2), draws.uniform(0.2, 4)])
+    assert len(sink.calls) == 3
+    assert (1, 2) == (delivery.counts()["s"].delivered, delivery.counts()["s"].retried)
+
+
+def test_other_datapoints_do_not_wait_for_one_that_failed(bench):
+    sink = Scripted(TransientSinkError("busy"), CREATED)
+    delivery = bench.delivery({"s": sink})
+    bench.accept(2)
+
+    assert steps(delivery) == 2
+    assert (1, 1) == (delivery.counts()["s"].delivered, delivery.counts()["s"].pending)
+
+
+@pytest.mark.parametrize(
+    ("asked", "waited"),
+    [(30.0, 30.0), (0.0, 0.2), (-5.0, 0.2), (float("nan"), 0.2), (1e9, 3600.0), (3600, 3600.0)],
+)
+def test_a_sink_may_ask_to_be_left_alone(bench, asked, waited):
+    delivery = bench.delivery(
+        {"s": Scripted(TransientSinkError("429", retry_after_s=asked), CREATED)}
+    )
+    bench.accept(2)
+
+    assert steps(delivery) == 1  # the whole sink waits, not only the datapoint
+    assert bench.rows("s")[0][2] == pytest.approx(waited)
+    bench.clock.advance(waited - 0.01)
+    assert steps(delivery) == 0
+    bench.clock.advance(0.02)
+    assert steps(delivery) == 2
+
+
+def test_after_twelve_attempts_a_datapoint_is_dead(bench):
+    sink = Scripted(TransientSinkError("HTTP 503"))
+    delivery = bench.delivery({"s": sink})
+    bench.accept()
+    while delivery.counts()["s"].pending:
+        steps(delivery)
+        bench.clock.advance(600)
+
+    assert len(sink.calls) == 12
+    assert bench.reason("s") == "gave up after 12 attempts, the last of which: HTTP 503"
+    assert (1, 11) == (delivery.counts()["s"].dead, delivery.counts()["s"].retried)
+
+
+def test_a_permanent_error_gives_the_datapoint_up_with_its_reason(bench, caplog):
+    delivery = bench.delivery({"s": Scripted(PermanentSinkError("image too large"), CREATED)})
+    first, _ = bench.accept(2)
+
+    assert steps(delivery) == 2
+    assert bench.rows("s")[0][:2] == (first, DEAD)
+    assert bench.reason("s") == "image too large"
+    assert (1, 1) == (delivery.counts()["s"].dead, delivery.counts()["s"].delivered)
+    assert bench.ledger.used("a", bench.clock.time())["daily"] == 1
+    assert f"sink 's': datapoint '{first}' is given up: image too large" in caplog.text
+
+
+def test_a_paused_sink_burns_no_attempt_and_pauses_longer_each_time(bench, caplog):
+    delivery = bench.delivery({"s": Scripted(SinkPausedError("the key is refused"))})
+    bench.accept(2)
+    pauses = []
+    for expected in (300, 600, 1200, 2400, 3600, 3600):
+        assert steps(delivery) == 1
+        bench.clock.advance(expected - 1)
+        assert steps(delivery) == 0
+        bench.clock.advance(1)
+        pauses.append(expected)
+
+    assert [0, 0] == [attempts for _, _, _, attempts in bench.rows("s")]
+    assert (0, 2, 0) == (
+        delivery.counts()["s"].dead,
+        delivery.counts()["s"].pending,
+        delivery.counts()["s"].retried,
+    )
+    assert (
+        "sink 's': paused for 300 s, its datapoints wait in the spool: the key is refused"
+        in caplog.text
+    )
+
+
+def test_a_success_forgets_earlier_pauses(bench):
+    broken = SinkPausedError("key")
+    delivery = bench.delivery({"s": Scripted(broken, CREATED, broken, CREATED)})
+    bench.accept(3)
+    steps(delivery)
+    bench.clock.advance(300)
+
+    assert steps(delivery) == 2  # a success, and the next pause
+    bench.clock.advance(300)
+    assert steps(delivery) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (RuntimeError("bug"), "RuntimeError: bug"),
+        (None, "TypeError: sink 's' returned None instead of a Receipt"),
+        (
+            lambda checkpoint: checkpoint.save(remote_id=7),
+            (
+                "TypeError: checkpoint of 'item-1': 'remote_id' is 7, which is not a string; save"
+                " strings only"
+            ),
+        ),
+    ],
+)
+def test_a_faulty_sink_has_three_tries_and_one_traceback(bench, caplog, answer, text):
+    sink = Scripted(answer)
+    delivery = bench.delivery({"s": sink})
+    bench.accept()
+    while delivery.counts()["s"].pending:
+        steps(delivery)
+        bench.clock.advance(600)
+
+    assert len(sink.calls) == 3
+    assert bench.reason("s") == f"failed 3 times unexpectedly, at last with {text}"
+    kind, _, message = text.partition(": ")
+    reports = [r for r in caplog.records if r.levelno == logging.ERROR]
+    assert {f"sink 's': failed with {kind}, which is a fault of the sink: {message}"} == {
+        record.getMessage() for record in reports
+    }
+    assert [True, False, False] == [record.exc_info is not None for record in reports]
+
+
+def test_a_checkpoint_survives_a_failed_attempt(bench):
+    def upload_then_fail(checkpoint):
+        checkpoint.save(remote_id="r1")
+        checkpoint.save(step="uploaded")
+        assert dict(checkpoint.state) == {"remote_id": "r1", "step": "uploaded"}
+        return TransientSinkError("annotate failed")
+
+    sink = Scripted(upload_then_fail, CREATED)
+    delivery = bench.delivery({"s": sink})
+    bench.accept()
+    steps(delivery)
+    bench.clock.advance(2)
+    steps(delivery)
+
+    assert [{}, {"remote_id": "r1", "step": "uploaded"}] == [state for _, state in sink.calls]
+
+
+def test_a_checkpoint_cannot_be_written_to_by_hand(bench):
+    def cheat(checkpoint):
+        checkpoint.state["x"] = "y"
+
+    delivery = bench.delivery({"s": Scripted(cheat)})
+    bench.accept()
+    steps(delivery)
+
+    assert bench.reason("s").startswith("TypeError: 'mappingproxy' object does not support item")
+
+
+def test_a_worker_that_lost_its_lease_stops_and_changes_nothing(bench, caplog):
+    def slow(checkpoint):
+        bench.spools[0].deliveries.reclaim(("s",), own=True)
+        assert bench.spools[0].deliveries.take("s") is not None
+        try:
+            checkpoint.save(a="b")
+        except LeaseLostError:
+            assert dict(checkpoint.state) == {}
+            raise
+
+    delivery = bench.delivery({"s": Scripted(slow)})
+    (item,) = bench.accept()
+
+    assert delivery.step()
+    assert [(item, PENDING, 0.0, 0)] == bench.rows("s")
+    assert "another worker has taken over its delivery" in caplog.text
+
+
+def test_a_damaged_datapoint_is_dead_and_never_shown_to_the_sink(bench, caplog):
+    sink = Scripted(CREATED)
+    delivery = bench.delivery({"s": sink})
+    first, second = bench.accept(2)
+    (path,) = (bench.directory / "obj").glob("*/*.als")
+    data = bytearray(path.read_bytes())
+    data[50] ^= 1
+    path.write_bytes(data)
+
+    assert steps(delivery) == 2
+    assert [second] == [item for item, _ in sink.calls]
+    assert bench.rows("s")[0][:2] == (first, DEAD)
+    assert bench.reason("s").startswith("corrupt: group file ")
+    assert bench.ledger.used("a", bench.clock.time())["daily"] == 1
+
+
+def test_a_missing_file_is_corrupt(bench):
+    delivery = bench.delivery({"s": Scripted(CREATED)})
+    bench.accept()
+    next((bench.directory / "obj").glob("*/*.als")).unlink()
+    steps(delivery)
+
+    assert bench.reason("s").endswith("No such file or directory")
+
+
+def test_a_listener_that_fails_does_not_undo_the_delivery(bench, caplog):
+    def fail(*_):
+        raise RuntimeError("listener bug")
+
+    delivery = bench.delivery({"s": Scripted(CREATED)}, on_delivered=fail)
+    (item,) = bench.accept()
+    steps(delivery)
+
+    assert delivery.counts()["s"].delivered == 1
+    assert f"sink 's': a listener failed on datapoint '{item}'" in caplog.text
+    assert "listener bug" in caplog.text
+
+
+def test_an_interrupt_leaves_the_datapoint_to_the_next_attempt(bench):
+    delivery = bench.delivery({"s": Scripted(KeyboardInterrupt(), CREATED)})
+    (item,) = bench.accept()
+
+    with pytest.raises(KeyboardInterrupt):
+        delivery.step()
+    assert [(item, PENDING, 0.0, 0)] == bench.rows("s")
+    assert steps(delivery) == 1
+
+
+def test_what_cannot_be_written_down_is_delivered_again(bench, monkeypatch):
+    def cannot(*_, **__):
+        raise SpoolError("spool 'x': the disk is full")
+
+    sink = Scripted(CREATED)
+    delivery = bench.delivery({"s": sink})
+    bench.accept()
+    with monkeypatch.context() as patch, pytest.raises(SpoolError):  # noqa: PT012 - the context is the cause
+        patch.setattr(bench.spools[0].deliveries, "deliver", cannot)
+        delivery.step()
+    before = delivery.step()
+    bench.clock.advance(60)
+
+    assert not before  # its lease is freed at the next look through the leases
+    assert steps(delivery) == 1
+    assert len(sink.calls) == 2
+
+
+def test_a_sink_that_is_down_does_not_stop_the_other(bench):
+    up = Scripted(CREATED)
+    delivery = bench.delivery({"down": Scripted(SinkPausedError("key")), "up": up})
+    bench.accept(3)
+    steps(delivery)
+
+    assert len(up.calls) == 3
+    assert (3, 3) == (delivery.counts()["down"].pending, delivery.counts()["up"].delivered)
+
+
+def test_sinks_take_turns(bench):
+    order = []
+
+    def named(name):
+        def deliver(datapoint, checkpoint):
+            order.append(name)
+            return CREATED
+
+        return deliver
+
+    delivery = bench.delivery({name: named(name) for name in "abc"})
+    bench.accept(3)
+    steps(delivery)
+
+    assert ["a", "b", "c"] * 3 == order
+
+
+def test_delays_double_up_to_ten_minutes():
+    class Longest(random.Random):
+        def uniform(self, low, high):
+            assert low == 0.2
+            return high
+
+    rules = RetryRules()
+
+    assert [2, 4, 8, 512, 600, 600] == [
+        rules.backoff_s(n, Longest()) for n in (1, 2, 3, 9, 10, 10_000)
+    ]

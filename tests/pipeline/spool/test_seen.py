@@ -1,0 +1,106 @@
+import pytest
+
+from al_framework.api import Receipt
+from al_framework.pipeline.spool import FoundDelivery, SeenFrame
+
+
+def looked_at(key, outcome="not_selected", **detail):
+    return SeenFrame(key=key, outcome=outcome, detail=detail, decided_at=5.0)
+
+
+def test_only_this_version_of_a_frame_is_seen(make_spool, key):
+    spool = make_spool()
+    spool.accept([looked_at(key("cam/1"))])
+
+    assert spool.seen(key("cam/1"))
+    assert not spool.seen(key("cam/1", size=11))
+    assert not spool.seen(key("cam/1", mtime_ns=2))
+    assert not spool.seen(key("cam/1", source="other"))
+    assert not spool.seen(key("cam/2"))
+
+
+def test_a_changed_frame_replaces_the_row(make_spool, candidate, key):
+    spool = make_spool()
+    spool.accept([looked_at(key("cam/1"), error="bad")])
+
+    spool.accept([candidate("1", key=key("cam/1", size=99))])
+
+    assert not spool.seen(key("cam/1"))
+    assert spool.seen(key("cam/1", size=99))
+    assert ["accepted"] == [found.outcome for found in spool.find("cam/1")]
+
+
+def test_the_last_entry_of_a_group_stands(make_spool, key):
+    spool = make_spool()
+
+    spool.accept([looked_at(key("cam/1")), looked_at(key("cam/1"), "invalid_image", error="bad")])
+
+    found = spool.find("cam/1")[0]
+    assert ("invalid_image", {"error": "bad"}, 5.0) == (
+        found.outcome,
+        found.detail,
+        found.decided_at,
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ("cam/a/1.jpg", ["cam/a/1.jpg"]),
+        ("1.jpg", ["cam/a/1.jpg", "cam/b/1.jpg", "cam/c/21.jpg"]),
+        ("b/1.jpg", ["cam/b/1.jpg"]),
+        ("%", []),
+        ("", []),
+        ("nothing", []),
+    ],
+)
+def test_a_frame_is_found_by_name_or_by_the_end_of_it(make_spool, key, asked, names):
+    spool = make_spool()
+    spool.accept([looked_at(key(f"cam/{n}.jpg")) for n in ("a/1", "b/1", "c/21", "c/3")])
+
+    assert names == [found.frame_id for found in spool.find(asked)]
+
+
+def test_the_number_of_answers_is_limited(make_spool, key):
+    spool = make_spool()
+    spool.accept([looked_at(key(f"cam/{n}.jpg")) for n in range(30)])
+
+    assert len(spool.find(".jpg")) == 20
+    assert len(spool.find(".jpg", limit=3)) == 3
+
+
+def test_deliveries_are_told_while_they_run_and_after_they_end(make_spool, candidate):
+    spool = make_spool(sinks=("s1", "s2"))
+    spool.accept([candidate("1")])
+    spool.deliveries.put_back(spool.deliveries.take("s2"), reason="later", delay_s=0)
+
+    pending = spool.find("cam/1")[0].deliveries
+    for sink, receipt in {
+        "s1": Receipt(status="created", remote_id="r1", url="http://x/1"),
+        "s2": Receipt(status="duplicate"),
+    }.items():
+        spool.deliveries.deliver(spool.deliveries.take(sink), receipt)
+
+    assert (
+        FoundDelivery(sink="s1", state="pending"),
+        FoundDelivery(sink="s2", state="pending", reason="later", attempts=1),
+    ) == pending
+    found = spool.find("cam/1")[0]
+    assert found.item_id == "item-1"
+    assert spool.stats().items == 0
+    assert (
+        FoundDelivery(
+            sink="s1", state="delivered", status="created", remote_id="r1", url="http://x/1"
+        ),
+        FoundDelivery(sink="s2", state="delivered", status="duplicate", attempts=1),
+    ) == found.deliveries
+
+
+def test_a_dead_delivery_is_told_with_its_reason(make_spool, candidate):
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    spool.deliveries.give_up(spool.deliveries.take("s1"), "too large")
+
+    assert (FoundDelivery(sink="s1", state="dead", reason="too large", attempts=1),) == spool.find(
+        "cam/1"
+    )[0].deliveries
