@@ -86,8 +86,9 @@ class Counts:
         limited: Frames that a strategy took, but every taker's limit was spent.
         accepted: Frames that are on disk for delivery, or delivered already.
         queued: Frames in memory, not yet accepted.
-        dropped: Frames lost, by reason: ``invalid_image``, ``invalid_prediction``,
-            ``ring_full``, ``spool_full``, …
+        dropped: Frames lost, by reason: ``invalid_image``, ``invalid_prediction``, ``failed`` (a
+            predictor or adapter raised something else), ``ring_full``, ``spool_full``,
+            ``batch_full``, ``shutdown``.
         skipped: Frames a source did not offer, since an earlier run had dealt with them.
         strategies: By strategy, in configuration order.
         sinks: By sink, in configuration order.

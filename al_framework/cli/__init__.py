@@ -1,0 +1,130 @@
+"""The command `al`, one module per command.
+
+Commands are imported when they are used: `al --help` pays for click and nothing else. Plugins add
+commands through the entry-point group ``al_framework.commands``, and a broken one costs its own
+command only.
+"""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
+
+import click
+
+COMMAND_GROUP = "al_framework.commands"
+
+_OWN: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "check": ("al_framework.cli.check:check", "Check a configuration without running it."),
+        "doctor": ("al_framework.cli.doctor:doctor", "Say what is wrong with the installation."),
+        "explain": ("al_framework.cli.explain:explain", "Say why a frame was or was not taken."),
+        "init": ("al_framework.cli.init:init", "Write a first configuration."),
+        "plugins": ("al_framework.cli.plugins:plugins", "Show the plugins and what they provide."),
+        "run": ("al_framework.cli.run:run", "Collect from the sources of a configuration."),
+        "schema": ("al_framework.cli.schema:schema", "Print the JSON Schema of configurations."),
+    }
+)
+
+
+# Help of the commands that our own plugins announce; reading it from them would import them.
+_SUMMARIES: Mapping[str, str] = MappingProxyType(
+    {"export": "Write what a directory sink holds as a COCO or YOLO dataset."}
+)
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return every command's name, the plugins' included."""
+        del ctx
+        return sorted({*_OWN, *_announced()})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; None if there is none of that name."""
+        del ctx
+        if cmd_name in _OWN:
+            module, _, attribute = _OWN[cmd_name][0].partition(":")
+            command: click.Command = getattr(importlib.import_module(module), attribute)
+            return command
+        announced = _announced().get(cmd_name)
+        return None if announced is None else _load(announced)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any of them."""
+        rows = [(name, summary) for name, (_, summary) in _OWN.items()]
+        for name, entry_point in _announced().items():
+            own = _SUMMARIES.get(name) if _distribution(entry_point) == "al-framework" else None
+            rows.append((name, own or f"Provided by {_distribution(entry_point)}."))
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(rows))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or name the nearest one."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as exc:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(f"{exc.message.rstrip('.')}.{hint}", ctx) from None
+
+
+def _announced() -> dict[str, EntryPoint]:
+    found = sorted(entry_points(group=COMMAND_GROUP), key=lambda ep: (ep.name, ep.value))
+    return {ep.name: ep for ep in found if ep.name not in _OWN}
+
+
+def _distribution(entry_point: EntryPoint) -> str:
+    return entry_point.dist.name if entry_point.dist is not None else "?"
+
+
+def _load(entry_point: EntryPoint) -> click.Command:
+    try:
+        command = entry_point.load()
+    except (Exception, SystemExit) as exc:  # a plugin boundary: only its own command is lost
+        raise click.ClickException(
+            f"command {entry_point.name!r} of {_distribution(entry_point)} "
+            f"({entry_point.value}) could not be loaded: {type(exc).__name__}: {exc}"
+        ) from exc
+    if not isinstance(command, click.Command):
+        raise click.ClickException(
+            f"command {entry_point.name!r} of {_distribution(entry_point)} "
+            f"({entry_point.value}) is a {type(command).__name__}, not a click command"
+        )
+    return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="al-framework", prog_name="al")
+@click.option("--strict-plugins", is_flag=True, help="Make any plugin's fault an error.")
+@click.option("-v", "--verbose", count=True, help="Log more: warnings, then everything.")
+@click.pass_context
+def cli(ctx: click.Context, strict_plugins: bool, verbose: int) -> None:
+    """Decide which images deserve a label, next to any vision model."""
+    import logging
+
+    levels = (logging.ERROR, logging.WARNING, logging.DEBUG)
+    level = levels[min(verbose, len(levels) - 1)]
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
+    ctx.obj = {"strict_plugins": strict_plugins}
+
+
+def main() -> None:
+    """Run the command, turning our own errors into one message and an exit status."""
+    from al_framework.api.errors import AlFrameworkError, ConfigurationError
+
+    try:
+        cli(standalone_mode=True)
+    except ConfigurationError as exc:
+        click.echo(f"error: {exc}", err=True)
+        sys.exit(2)
+    except AlFrameworkError as exc:
+        click.echo(f"error: {exc}", err=True)
+        sys.exit(1)

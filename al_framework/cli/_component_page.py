@@ -1,0 +1,146 @@
+"""Describe one component type: what it is, its options, and what to write for it."""
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from al_framework.host import Registration
+
+_REQUIRED = "required"
+# Where an entry of each kind stands in the file, and whether it is an item of a list.
+_PLACES: Mapping[str, tuple[tuple[str, ...], bool]] = {
+    "source": (("sources:",), True),
+    "predictor": (("predictor:",), False),
+    "prediction_adapter": (("adapter:",), False),
+    "strategy": (("active_learning:", "  enabled: true", "  sampling_strategies:"), True),
+    "sink": (("sinks:",), True),
+    "configuration_provider": (("configuration:",), False),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionRow:
+    """One option as a user sees it.
+
+    Attributes:
+        name: What to write.
+        type: What it takes, in words.
+        default: JSON of the default, ``required``, or words for what JSON cannot show.
+        description: What it does.
+        example: A value to start from, as YAML.
+        required: Whether it must be given.
+    """
+
+    name: str
+    type: str
+    default: str
+    description: str
+    example: str
+    required: bool
+
+
+def headline(registration: Registration) -> str:
+    """Return the first line of the class's own docstring, or an empty string."""
+    # Not inspect.getdoc, which would say what the base class is for.
+    text = inspect.cleandoc(registration.component.__doc__ or "")
+    return text.partition("\n")[0].strip()
+
+
+def option_rows(registration: Registration) -> list[OptionRow]:
+    """Return the options in the order of the model."""
+    schema = registration.component.Options.model_json_schema(mode="validation")
+    definitions = schema.get("$defs", {})
+    required = set(schema.get("required", ()))
+    return [
+        OptionRow(
+            name=name,
+            type=type_words(field, definitions),
+            default=_REQUIRED if name in required else _default_words(field),
+            description=field.get("description", ""),
+            example=_example(field, definitions),
+            required=name in required,
+        )
+        for name, field in schema.get("properties", {}).items()
+    ]
+
+
+def example_entry(registration: Registration, options: list[OptionRow]) -> str:
+    """Return YAML that stands for itself: required options first, the others commented out."""
+    lines, item = _PLACES[registration.kind]
+    indent = " " * (len(lines[-1]) - len(lines[-1].lstrip()) + 2)
+    entry = [f"type: {registration.type_name}"]
+    if registration.kind == "strategy":
+        entry.insert(0, f"name: my_{registration.type_name}")
+    entry += [f"{row.name}: {row.example}" for row in options if row.required]
+    entry += [f"# {row.name}: {row.example}" for row in options if not row.required]
+    if item:
+        body = [f"{indent}- {entry[0]}", *(f"{indent}  {line}" for line in entry[1:])]
+    else:
+        body = [f"{indent}{line}" for line in entry]
+    return "\n".join([*lines, *body])
+
+
+def type_words(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """Return what a JSON Schema allows, in words: ``number >= 0, <= 1``, ``list of string``.
+
+    ``null`` is passed over: who wants the default leaves the option out.
+    """
+    if "$ref" in field:
+        return type_words(definitions.get(field["$ref"].rpartition("/")[2], {}), definitions)
+    values = [field["const"]] if "const" in field else field.get("enum")
+    if values is not None:
+        return " | ".join(json.dumps(value) for value in values)
+    choices = field.get("anyOf", field.get("oneOf"))
+    if choices is not None:
+        words = [type_words(part, definitions) for part in choices if part.get("type") != "null"]
+        return " | ".join(dict.fromkeys(words))
+    return _plain_words(field, definitions)
+
+
+def _plain_words(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    word = str(field.get("type", "any"))
+    if word == "array":
+        if "prefixItems" in field:
+            parts = ", ".join(type_words(part, definitions) for part in field["prefixItems"])
+            return f"[{parts}]"
+        items = field.get("items")
+        return f"list of {type_words(items, definitions)}" if items else "list"
+    if word == "object":
+        return "mapping"
+    word = {"password": "secret"}.get(field.get("format", ""), field.get("format", word))
+    return f"{word}{_range_words(field)}"
+
+
+def _range_words(field: Mapping[str, Any]) -> str:
+    bounds = {
+        ">=": field.get("minimum"),
+        ">": field.get("exclusiveMinimum"),
+        "<=": field.get("maximum"),
+        "<": field.get("exclusiveMaximum"),
+    }
+    shown = [f"{sign} {value:g}" for sign, value in bounds.items() if value is not None]
+    return f" {', '.join(shown)}" if shown else ""
+
+
+def _default_words(field: Mapping[str, Any]) -> str:
+    if "default" not in field:
+        return "(computed)"
+    return json.dumps(field["default"])
+
+
+def _example(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    for value in _known_values(field):
+        return json.dumps(value)
+    word = type_words(field, definitions)
+    return "${MY_SECRET}" if word == "secret" else f"<{word}>"
+
+
+def _known_values(field: Mapping[str, Any]) -> Iterator[object]:
+    yield from field.get("examples", ())
+    if "default" in field:
+        yield field["default"]
+    if "const" in field:
+        yield field["const"]
+    yield from field.get("enum", ())

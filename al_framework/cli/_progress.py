@@ -1,0 +1,96 @@
+"""What a person sees while `al run` works."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from al_framework.assembly import Assembly
+
+_REFRESH_EVERY = 8  # frames; reading all counters for each one would show up in the run
+
+
+class RunProgress:
+    """A bar for each source, and how much was accepted and delivered.
+
+    Args:
+        console: Where to draw.
+        assembly: The run.
+        quiet: Draw nothing.
+    """
+
+    def __init__(self, console: Console, assembly: Assembly, *, quiet: bool) -> None:
+        self._assembly = assembly
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[found]}"),
+            TimeElapsedColumn(),
+            console=console,
+            disable=quiet,
+            transient=True,
+        )
+        self._tasks = {
+            bound.name: self._progress.add_task(
+                bound.name, total=_length(bound.source), found="", start=False
+            )
+            for bound in assembly.sources
+        }
+        self._frames = 0
+        self._delivering: int | None = None
+
+    def advance(self, name: str) -> None:
+        """Count one frame of a source."""
+        task = self._tasks[name]
+        self._progress.start_task(task)
+        self._progress.advance(task)
+        self._frames += 1
+        if self._frames % _REFRESH_EVERY == 0:
+            self._progress.update(task, found=f"{self._assembly.counts().accepted} accepted")
+
+    def delivering(self) -> None:
+        """Show that the sources are done and deliveries go on."""
+        self._delivering = int(self._progress.add_task("delivering", total=None, found=""))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Bring the numbers of the deliveries up to date."""
+        if self._delivering is None:
+            return
+        sinks = self._assembly.counts().sinks.values()
+        done = sum(counts.delivered + counts.dead for counts in sinks)
+        pending = sum(counts.pending for counts in sinks)
+        for task in self._progress.tasks:
+            if task.id == self._delivering:
+                self._progress.update(task.id, completed=done, total=done + pending)
+
+    def __enter__(self) -> Self:
+        """Start drawing."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop drawing."""
+        self._progress.stop()
+
+
+def _length(source: object) -> int | None:
+    try:
+        return len(source)  # type: ignore[arg-type]  # a source may not know, and says so
+    except TypeError:
+        return None

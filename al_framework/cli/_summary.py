@@ -1,0 +1,85 @@
+"""What a person reads when `al run` has ended: numbers that add up, and where to look."""
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from al_framework.api import Counts, RunSummary
+from al_framework.assembly import Assembly
+
+
+def print_summary(
+    console: Console,
+    assembly: Assembly,
+    summary: RunSummary,
+    failures: list[str],
+    *,
+    dry_run: bool,
+) -> None:
+    """Print the funnel, the strategies, the sinks, and everything that went wrong."""
+    counts = summary.counts
+    ended = "interrupted after" if summary.interrupted else "finished in"
+    seconds = summary.finished_at - summary.run.started_at
+    kind = "dry run, nothing written" if dry_run else f"run {summary.run.run_id}"
+    console.print(Text(f"{summary.run.name} ({kind}) {ended} {seconds:.1f} s", style="bold"))
+    console.print(_funnel(counts, dry_run=dry_run))
+    console.print(_strategies(counts))
+    if counts.sinks:
+        console.print(_sinks(assembly, counts))
+    for heading, lines, style in (
+        ("failed", failures, "red"),
+        ("look at", summary.problems, "yellow"),
+    ):
+        if lines:
+            console.print(Text(heading, style=f"bold {style}"))
+            for line in lines:
+                console.print(Text(f"  - {line}"))
+
+
+def _funnel(counts: Counts, *, dry_run: bool) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 1), pad_edge=False)
+    table.add_column(justify="left", style="bold")
+    table.add_column(justify="right")
+    table.add_column(justify="left", style="dim", overflow="fold")
+    dropped = sum(counts.dropped.values())
+    parts = [
+        f"{counts.not_selected} not selected",
+        f"{counts.limited} limited",
+        f"{counts.accepted} accepted",
+    ]
+    parts += [f"{dropped} dropped"] if dropped else []
+    parts += [f"{counts.queued} queued"] if counts.queued else []
+    table.add_row("seen", str(counts.offered), f"= {' + '.join(parts)}")
+    if counts.skipped:
+        table.add_row("skipped", str(counts.skipped), "an earlier run has dealt with them")
+    table.add_row("matched", str(counts.matched), "taken by at least one strategy")
+    table.add_row("limited", str(counts.limited), "every taker's limit was spent")
+    table.add_row("accepted", str(counts.accepted), "would be delivered" if dry_run else "")
+    for reason, number in sorted(counts.dropped.items()):
+        table.add_row("dropped", str(number), reason.replace("_", " "))
+    return table
+
+
+def _strategies(counts: Counts) -> Table:
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    table.add_column("strategy")
+    for heading in ("asked", "wanted", "drawn", "paid", "not eligible", "failed"):
+        table.add_column(heading, justify="right")
+    for name, one in counts.strategies.items():
+        label = f"{name} (switched off)" if one.disabled else name
+        numbers = (one.evaluated, one.matched, one.selected, one.paid, one.not_eligible, one.failed)
+        table.add_row(label, *map(str, numbers))
+    return table
+
+
+def _sinks(assembly: Assembly, counts: Counts) -> Table:
+    table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    table.add_column("sink")
+    for heading in ("delivered", "duplicates", "pending", "dead"):
+        table.add_column(heading, justify="right")
+    table.add_column("where", overflow="fold")
+    for name, one in counts.sinks.items():
+        location = assembly.sinks[name].location or ""
+        numbers = (one.delivered, one.duplicates, one.pending, one.dead)
+        table.add_row(name, *map(str, numbers), location)
+    return table

@@ -1,0 +1,102 @@
+"""`al check`: say whether a configuration can be used, and what it would do."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from al_framework.api.errors import ConfigurationError
+from al_framework.cli._host import discover_host, strict_plugins
+from al_framework.config.loading import load_configuration, plugin_switches, read_document
+from al_framework.config.models import ComponentEntry, Configuration, StrategyEntry
+
+EXIT_PLUGINS = 1
+EXIT_FAULTS = 2
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path), default="al.yaml")
+@click.pass_context
+def check(ctx: click.Context, file: Path) -> None:
+    """Check FILE (al.yaml) against the installed plugins, and show what it would do.
+
+    Nothing is started: no picture, model or network is touched.
+
+    Exit status: 0 it can be used, 1 a plugin is broken and --strict-plugins was given, 2 it has
+    faults; all of them are listed.
+    """
+    try:
+        document = read_document(file)
+        host = discover_host(plugin_switches(document), ctx, show_problems=True)
+        configuration = load_configuration(document, host)
+    except ConfigurationError as exc:
+        _print_faults(exc)
+        ctx.exit(EXIT_FAULTS)
+    strict = strict_plugins(ctx)
+    for problem in host.problems:
+        click.echo(f"{'error' if strict else 'warning'}: {problem}", err=True)
+    if strict and host.problems:
+        ctx.exit(EXIT_PLUGINS)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(Text.assemble(configuration.origin, ": ", ("ok", "bold green")))
+    for title, value in _overview(configuration):
+        console.print(Text.assemble((f"{title:<11} ", "dim"), value))
+
+
+def _print_faults(error: ConfigurationError) -> None:
+    """List the faults as plain lines that stay whole when they are copied or searched."""
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+    count = "1 fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+    console.print(Text.assemble(error.origin, ": ", (count, "bold red"), " in the configuration"))
+    for fault in error.faults:
+        line = f"line {fault.line}: " if fault.line is not None else ""
+        place = f"{fault.path}: " if fault.path else ""
+        console.print(Text.assemble("  ", (line, "dim"), (place, "bold"), fault.message))
+
+
+def _overview(configuration: Configuration) -> Iterator[tuple[str, str]]:
+    """Yield what the configuration would do, a title and a line each; lines are never broken."""
+    yield "name", configuration.name
+    yield from _titled("sources", configuration.sources)
+    if configuration.predictor is not None:
+        yield "predictor", _component(configuration.predictor)
+    if configuration.adapter is not None:
+        yield "adapter", _component(configuration.adapter)
+    if configuration.active_learning.enabled:
+        for number, entry in enumerate(configuration.strategies, start=1):
+            yield "strategies" if number == 1 else "", f"{number}. {_strategy(entry)}"
+        yield "batches", _batches(configuration)
+    else:
+        yield "strategies", "none: active_learning is not enabled, nothing is collected"
+    yield from _titled("sinks", configuration.sinks)
+    yield "spool", str(configuration.spool.path)
+    yield "hash", configuration.configuration_hash
+
+
+def _titled(title: str, entries: Sequence[ComponentEntry]) -> Iterator[tuple[str, str]]:
+    if not entries:
+        yield title, "none"
+    for index, entry in enumerate(entries):
+        yield "" if index else title, _component(entry)
+
+
+def _component(entry: ComponentEntry) -> str:
+    name = "" if entry.name == entry.type_name else f"{entry.name}: "
+    return f"{name}{entry.type_name} (plugin {entry.plugin})"
+
+
+def _strategy(strategy: StrategyEntry) -> str:
+    limits = ", ".join(f"{limit.value} {limit.type}" for limit in strategy.limits)
+    tags = f", tags {' '.join(strategy.tags)}" if strategy.tags else ""
+    return f"{_component(strategy.entry)}, limits {limits or 'none'}{tags}"
+
+
+def _batches(configuration: Configuration) -> str:
+    batching = configuration.active_learning.batching_strategy
+    most = batching.max_batch_images
+    at_most = "" if most is None else f", at most {most} pictures each"
+    zone = configuration.batch_time_zone
+    dates = "" if zone is None or batching.recreation_interval == "never" else f", dates of {zone}"
+    return f"{batching.batches_name_prefix!r}, new {batching.recreation_interval}{dates}{at_most}"

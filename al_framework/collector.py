@@ -1,0 +1,198 @@
+"""The library's face: hand over an image and its prediction, and go on.
+
+`Collector.submit` decides on the caller's thread, where a rejected frame costs microseconds, and
+leaves everything else to a thread of its own: copying happens after a yes, encoding and disk
+behind a bounded ring that the thread polls.
+"""
+
+import atexit
+import itertools
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Self
+
+from al_framework.api import (
+    ColorOrder,
+    Counts,
+    Frame,
+    Image,
+    ImageInput,
+    Ticket,
+)
+from al_framework.assembly import Assembly, assemble_from
+from al_framework.pipeline.engine import Engine, Offer
+from al_framework.pipeline.handoff import Handoff
+from al_framework.pipeline.snapshot import snapshot
+
+POLL_S = 0.005
+
+_NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
+
+
+class Collector:
+    """Collects from inside an application.
+
+    Build it with `from_config`; use it as a context manager, or call `close`. Sources and the
+    predictor of a configuration belong to `al run` and are left alone here.
+    """
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._engine: Engine = assembly.engine
+        self._handoff = Handoff(assembly.engine)
+        self._numbers = itertools.count(1)
+        self._closed = False
+        self._handoff.start()
+        atexit.register(self.close)
+
+    @classmethod
+    def from_config(cls, config: str | Path | Mapping[str, object]) -> Self:
+        """Read a configuration, start its components, and return a collector that is ready.
+
+        Args:
+            config: A YAML, JSON or TOML file, or the same as a mapping.
+
+        Raises:
+            ConfigurationError: The configuration has faults; all of them are listed.
+            ComponentError: A component could not be started.
+            SpoolError: The spool directory cannot be used.
+        """
+        return cls(assemble_from(config))
+
+    def submit(  # noqa: PLR0913 - the one entry point of the library; keyword-only after two
+        self,
+        image: ImageInput,
+        prediction: object = None,
+        *,
+        frame_id: str | None = None,
+        captured_at: float | None = None,
+        prediction_type: str | None = None,
+        model_id: str | None = None,
+        inference_id: str | None = None,
+        attributes: Mapping[str, str] = _NO_ATTRIBUTES,
+        color: ColorOrder = "bgr",
+        owned: bool = False,
+        wait_accepted_s: float | None = None,
+    ) -> Ticket:
+        """Offer one frame; never raises and, unless asked to wait, never blocks.
+
+        Args:
+            image: Encoded bytes, a path, a PIL image, or a uint8 array ``(h, w[, 3])``.
+            prediction: A `Detections` or `Classification`, or an object that a prediction adapter
+                reads; None for none.
+            frame_id: Your name for the frame; by default ``<run id>-<n>``.
+            captured_at: UTC epoch seconds when it was taken.
+            prediction_type: The task, verbatim, where the object does not say it.
+            model_id: Which model, where the object does not say it.
+            inference_id: Which request, where the object does not say it.
+            attributes: What else is known: camera, site, shift.
+            color: Channel order of an array: ``bgr`` as in OpenCV, or ``rgb``.
+            owned: Whether the array is ours now; then it is not copied.
+            wait_accepted_s: Wait at most so long until the frame is safe on disk.
+
+        Returns:
+            What became of the frame so far; ``invalid`` for bad input, with the reason.
+        """
+        name = frame_id if frame_id is not None else self._next_name()
+        if self._closed:
+            return self._dropped(name, "shutdown")
+        try:
+            frame = Frame(
+                frame_id=name,
+                image=Image(image, color=color),
+                captured_at=captured_at,
+                attributes={str(key): str(value) for key, value in attributes.items()},
+            )
+        except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
+            self._engine.tally.offer()
+            bare = Frame(frame_id=name, image=Image(b""))
+            refusal = self._engine.refuse(bare, exc, key=None)
+            return Ticket(status="invalid", reason=refusal.reason, frame_id=name)
+        offers = self._engine.offer(
+            frame,
+            prediction,
+            prediction_type=prediction_type,
+            model_id=model_id,
+            inference_id=inference_id,
+        )
+        tickets = [self._hand_over(offer, name, owned, wait_accepted_s) for offer in offers]
+        return _best(tickets, name)
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until everything queued is settled; False if the time is up before."""
+        clock, idle = self._assembly.clock, threading.Event()
+        deadline = None if timeout_s is None else clock.monotonic() + timeout_s
+        while self.stats().queued:
+            if deadline is not None and clock.monotonic() >= deadline:
+                return False
+            if not self._handoff.alive:
+                return False
+            idle.wait(POLL_S)
+        return True
+
+    def close(self, deadline_s: float = 5.0) -> None:
+        """Empty the ring to disk, let running deliveries end until the deadline, and stop.
+
+        What is not delivered by then is safe on disk and delivered by the next run. Safe to call
+        twice.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        deadline = self._assembly.clock.monotonic() + deadline_s
+        self._handoff.close(deadline_s)
+        left = max(0.0, deadline - self._assembly.clock.monotonic())
+        self._assembly.finish(deadline_s=left)
+
+    def stats(self) -> Counts:
+        """Return where every offered frame is by now."""
+        return self._assembly.counts()
+
+    def __enter__(self) -> Self:
+        """Return the collector itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the collector."""
+        self.close()
+
+    def _next_name(self) -> str:
+        return f"{self._assembly.run.run_id}-{next(self._numbers)}"
+
+    def _dropped(self, name: str, reason: str) -> Ticket:
+        self._engine.tally.offer()
+        self._engine.tally.drop(reason)
+        return Ticket(status="dropped", reason=reason, frame_id=name)
+
+    def _hand_over(
+        self, offer: Offer, name: str, owned: bool, wait_accepted_s: float | None
+    ) -> Ticket:
+        pending = offer.pending
+        if pending is None:
+            return offer.ticket(name)
+        frame = pending.frame
+        try:
+            # A path is left to the spool's thread: reading it here would block the caller.
+            if not owned and frame.image.path is None:
+                frame = replace(frame, image=frame.image.owned())
+            pending = replace(pending, frame=frame, prediction=snapshot(pending.prediction))
+        except Exception as exc:  # noqa: BLE001 - a PIL image that does not load, no memory
+            return self._engine.refuse(frame, exc, key=None).ticket(name)
+        return self._handoff.put(pending, wait_accepted_s=wait_accepted_s)
+
+
+def _best(tickets: Sequence[Ticket], name: str) -> Ticket:
+    """Return the ticket of the part that got furthest: a frame of crops is one submission."""
+    order = ("accepted", "queued", "limited", "dropped", "invalid", "not_selected")
+    if not tickets:
+        return Ticket(status="not_selected", reason="the prediction holds no crops", frame_id=name)
+    return min(tickets, key=lambda ticket: order.index(ticket.status))

@@ -1,0 +1,77 @@
+"""Whatever the caller or the model gave → Frame, Prediction.
+
+Where the configuration names an adapter, that one reads everything. Otherwise the one adapter that
+accepts the object does; two that accept it are reported, never chosen between.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from al_framework.api import (
+    Classification,
+    Detections,
+    Frame,
+    Prediction,
+    PredictionAdapter,
+    PredictionError,
+    Unlabelled,
+)
+
+
+class Adaptation:
+    """Reads prediction objects.
+
+    Args:
+        adapters: Names and adapters to choose from.
+        fixed: Whether the configuration names the (only) adapter.
+    """
+
+    def __init__(self, adapters: Sequence[tuple[str, PredictionAdapter]], *, fixed: bool) -> None:
+        self._adapters = tuple(adapters)
+        self._fixed = fixed
+
+    def read(
+        self, document: object, frame: Frame, prediction_type: str | None
+    ) -> Iterable[tuple[Frame, Prediction]]:
+        """Return the frames that an object is about, each with its prediction.
+
+        Raises:
+            PredictionError: No adapter, or more than one, accepts the object; or the one that does
+                cannot read it.
+        """
+        if document is None:
+            return ((frame, Unlabelled(prediction_type=prediction_type or "")),)
+        if isinstance(document, Detections | Classification | Unlabelled):
+            return ((frame, document),)
+        adapter = self._adapters[0][1] if self._fixed else self._choose(document, frame)
+        if type(adapter).split is PredictionAdapter.split:  # the usual case, without a generator
+            prediction = adapter.adapt(document, frame=frame, prediction_type=prediction_type)
+            return ((frame, prediction),)
+        return [
+            (part, adapter.adapt(piece, frame=part, prediction_type=prediction_type))
+            for part, piece in adapter.split(document, frame=frame)
+        ]
+
+    def _choose(self, document: object, frame: Frame) -> PredictionAdapter:
+        accepting = [(name, one) for name, one in self._adapters if _accepts(one, document)]
+        if len(accepting) == 1:
+            return accepting[0][1]
+        kind = f"{type(document).__module__}.{type(document).__qualname__}"
+        if accepting:
+            names = ", ".join(repr(name) for name, _ in accepting)
+            raise PredictionError(
+                f"a prediction of type {kind!r} is accepted by the adapters {names}: name one as "
+                "'adapter' in the configuration",
+                frame_id=frame.frame_id,
+            )
+        names = ", ".join(repr(name) for name, _ in self._adapters) or "none"
+        raise PredictionError(
+            f"no adapter accepts a prediction of type {kind!r}; installed are {names}",
+            frame_id=frame.frame_id,
+        )
+
+
+def _accepts(adapter: PredictionAdapter, document: object) -> bool:
+    try:
+        return adapter.accepts(document)
+    except Exception:  # noqa: BLE001 - a plugin boundary: by contract an error counts as no
+        return False

@@ -1,0 +1,127 @@
+"""The caller's thread → the spool's thread: where `submit` ends and the slow work begins.
+
+The spool's thread evaluates strategies that read pixels, encodes, and commits frames in groups.
+It polls a bounded ring rather than being woken, and gives way to the model's thread.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from al_framework.api import AlFrameworkError, SpoolFullError, Ticket
+from al_framework.pipeline.engine import Engine, Pending
+from al_framework.pipeline.ring import Ring
+from al_framework.pipeline.spool import Acceptance, Candidate
+
+POLL_S = 0.02
+GROUP_ITEMS = 16
+NICENESS = 10
+
+
+@dataclass(slots=True, kw_only=True)
+class _Work:
+    """A frame on its way; `ticket` is set before `done`."""
+
+    pending: Pending
+    ticket: Ticket
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+class Handoff:
+    """Takes frames from callers and stores them on a thread of its own.
+
+    Args:
+        engine: The stages.
+        ring: Holds frames in between.
+    """
+
+    def __init__(self, engine: Engine, ring: "Ring[_Work] | None" = None) -> None:
+        self._engine = engine
+        self._ring: Ring[_Work] = ring if ring is not None else Ring()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="al-spool", daemon=True)
+
+    def start(self) -> None:
+        """Start the spool's thread."""
+        self._thread.start()
+
+    def put(self, pending: Pending, *, wait_accepted_s: float | None) -> Ticket:
+        """Queue a frame, or drop it when the ring is full; wait for its end only if asked to."""
+        name = pending.frame.frame_id
+        work = _Work(pending=pending, ticket=Ticket(status="queued", reason="", frame_id=name))
+        if not self._ring.append(work, pending.frame.image.nbytes):
+            self._engine.tally.drop("ring_full")
+            return Ticket(status="dropped", reason="ring_full", frame_id=name)
+        if wait_accepted_s is not None:
+            work.done.wait(wait_accepted_s)
+        return work.ticket
+
+    @property
+    def alive(self) -> bool:
+        """Whether the spool's thread runs."""
+        return self._thread.is_alive()
+
+    def close(self, timeout_s: float) -> None:
+        """Empty the ring to disk and stop; after the time limit the rest stays in memory."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def _work(self) -> None:
+        _give_way()
+        while True:
+            group = self._ring.take(GROUP_ITEMS)
+            if group:
+                self._store(group)
+            elif self._closing.wait(POLL_S) and not len(self._ring):
+                return
+
+    def _store(self, group: Sequence[_Work]) -> None:
+        candidates: list[Candidate] = []
+        waiting: list[_Work] = []
+        for work in group:
+            prepared = self._engine.prepare(work.pending)
+            if isinstance(prepared, Candidate):
+                candidates.append(prepared)
+                waiting.append(work)
+            else:
+                _settle(work, prepared.ticket(work.pending.frame.frame_id))
+        if not candidates:
+            return
+        try:
+            results = self._engine.accept(candidates)
+        except Exception as exc:  # noqa: BLE001 - the thread must outlive any fault of the disk
+            reason = "spool_full" if isinstance(exc, SpoolFullError) else "spool_error"
+            known = isinstance(exc, AlFrameworkError)
+            self._engine.report(f"frames were dropped: {exc}", None if known else exc)
+            for work in waiting:
+                self._engine.tally.drop(reason)
+                name = work.pending.frame.frame_id
+                _settle(work, Ticket(status="dropped", reason=str(exc), frame_id=name))
+            return
+        for work, result in zip(waiting, results, strict=True):
+            _settle(work, _ticket(result, work.pending.frame.frame_id))
+
+
+def _settle(work: _Work, ticket: Ticket) -> None:
+    work.ticket = ticket
+    work.done.set()
+
+
+def _ticket(result: Acceptance, name: str) -> Ticket:
+    if result.status == "accepted":
+        return Ticket(status="accepted", reason="", frame_id=name, item_id=result.item_id)
+    if result.status == "limited":
+        return Ticket(status="limited", reason="", frame_id=name)
+    return Ticket(status="dropped", reason=result.status, frame_id=name)
+
+
+def _give_way() -> None:
+    if sys.platform != "linux":  # elsewhere niceness belongs to the whole process
+        return
+    try:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+    except OSError:  # a container may forbid it; giving way is a courtesy
+        return

@@ -1,0 +1,172 @@
+"""The loop behind `al run`; it reads like the diagram.
+
+One thread pulls frames from the sources and takes each through every stage, so a slow stage slows
+the source and nothing piles up. Frames are committed in groups and in the order in which the
+source gave them: what the spool remembers as seen is never ahead of a frame that it has not got.
+"""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from al_framework.api import (
+    Clock,
+    Frame,
+    FrameKey,
+    Predictor,
+    Source,
+    SourceError,
+    SpoolFullError,
+)
+from al_framework.pipeline.engine import Engine, Entry
+from al_framework.pipeline.spool import Candidate
+
+GROUP_ITEMS = 16
+GROUP_BYTES = 8 * 1024 * 1024
+GROUP_ENTRIES = 64
+GROUP_AGE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoundSource:
+    """A started source with its name in the configuration."""
+
+    name: str
+    source: Source
+
+
+class Runner:
+    """Drives sources through the engine.
+
+    Args:
+        engine: The stages.
+        predictor: The model, or None where predictions come with the frames.
+        seen: Tells whether an earlier run has dealt with a frame.
+        wait_for_room: Called when the spool is full; tells whether room may have appeared.
+        clock: Time, for the age of a group.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        predictor: Predictor | None,
+        seen: Callable[[FrameKey], bool],
+        wait_for_room: Callable[[], bool],
+        clock: Clock,
+    ) -> None:
+        self._engine = engine
+        self._predictor = predictor
+        self._seen = seen
+        self._wait_for_room = wait_for_room
+        self._clock = clock
+        self._keys: dict[str, FrameKey] = {}
+        self._group: list[Entry] = []
+        self._group_started = 0.0
+
+    def run(
+        self,
+        sources: Sequence[BoundSource],
+        *,
+        stop: threading.Event,
+        progress: Callable[[str], None],
+    ) -> Mapping[str, str]:
+        """Take every frame of every source through the stages.
+
+        Args:
+            sources: Drained one after the other, in configuration order.
+            stop: Ends the run after the frame at hand; what it has is committed.
+            progress: Told the source's name after each frame, skipped ones included.
+
+        Returns:
+            The sources that could not be read to their end, with the reason.
+
+        Raises:
+            SpoolFullError: The spool stayed full; a later run goes on from here.
+            SpoolError: The spool cannot be used.
+        """
+        broken: dict[str, str] = {}
+        for bound in sources:
+            if stop.is_set():
+                break
+            try:
+                for frame in self._frames(bound, progress):
+                    self._process(bound.source, frame)
+                    progress(bound.name)
+                    if stop.is_set():
+                        break
+            except SourceError as exc:
+                broken[bound.name] = str(exc)
+            finally:
+                self.flush()
+        return broken
+
+    def flush(self) -> None:
+        """Commit the frames at hand.
+
+        Raises:
+            SpoolFullError: The spool stayed full.
+            SpoolError: The spool cannot be used.
+        """
+        group, self._group = self._group, []
+        while group:
+            try:
+                self._engine.accept(group)
+            except SpoolFullError:
+                if not self._wait_for_room():
+                    for entry in group:
+                        if isinstance(entry, Candidate):
+                            self._engine.tally.drop("spool_full")
+                    raise
+            else:
+                return
+
+    def _process(self, source: Source, frame: Frame) -> None:
+        key = self._keys.pop(frame.frame_id, None)
+        try:
+            _ = frame.image.size  # the header only: a text file named .jpg is found here
+            document = self._predict(source, frame)
+        except Exception as exc:  # noqa: BLE001 - a plugin boundary: one bad frame never stops a run
+            self._engine.tally.offer()
+            self._add(self._engine.refuse(frame, exc, key=key).entry)
+            return
+        for offer in self._engine.offer(frame, document, key=key):
+            prepared = offer if offer.pending is None else self._engine.prepare(offer.pending)
+            self._add(prepared if isinstance(prepared, Candidate) else prepared.entry)
+
+    def _frames(self, bound: BoundSource, progress: Callable[[str], None]) -> Iterator[Frame]:
+        try:
+            yield from bound.source.frames(self._skipper(bound.name, progress))
+        except SourceError:
+            raise
+        except Exception as exc:  # a plugin boundary: the other sources still have their turn
+            raise SourceError(f"it stopped with {type(exc).__name__}: {exc}") from exc
+
+    def _predict(self, source: Source, frame: Frame) -> object:
+        if self._predictor is None:
+            return source.recorded_prediction(frame)
+        return self._predictor.predict(frame)
+
+    def _skipper(self, name: str, progress: Callable[[str], None]) -> Callable[[FrameKey], bool]:
+        def skip(key: FrameKey) -> bool:
+            if self._seen(key):
+                self._engine.tally.skip()
+                progress(name)
+                return True
+            self._keys[key.frame_id] = key
+            return False
+
+        return skip
+
+    def _add(self, entry: Entry | None) -> None:
+        if entry is None:
+            return
+        if not self._group:
+            self._group_started = self._clock.monotonic()
+        self._group.append(entry)
+        images = [e.image for e in self._group if isinstance(e, Candidate)]
+        full = len(images) >= GROUP_ITEMS or len(self._group) >= GROUP_ENTRIES
+        heavy = sum(map(len, images)) >= GROUP_BYTES
+        old = images and self._clock.monotonic() - self._group_started >= GROUP_AGE_S
+        if full or heavy or old:
+            self.flush()

@@ -1,0 +1,60 @@
+"""Keep a prediction as it was when its frame was offered.
+
+The library returns before the frame is stored, and the caller may go on to change what it passed.
+Only frames that a strategy takes are copied.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from al_framework.api import Detections, Keypoints, Prediction, Unlabelled
+from al_framework.api.codec import json_values
+
+T = TypeVar("T")
+
+
+def snapshot(prediction: Prediction) -> Prediction:
+    """Return a prediction that shares no array and no document with the caller's.
+
+    A document that JSON cannot express is dropped: no sink could write it.
+    """
+    document = json_values(prediction.document)
+    if isinstance(prediction, Unlabelled):
+        return replace(prediction, document=document)
+    changes: dict[str, Any] = {
+        "document": document,
+        "confidence": prediction.confidence.copy(),
+        "embedding": _copy(prediction.embedding),
+    }
+    if isinstance(prediction, Detections):
+        changes |= {
+            "xyxy": prediction.xyxy.copy(),
+            "class_id": _copy(prediction.class_id),
+            "polygons": _each(
+                prediction.polygons, lambda rings: tuple(ring.copy() for ring in rings)
+            ),
+            "keypoints": _each(prediction.keypoints, _copy_keypoints),
+            "data": {
+                key: [json_values(value) for value in column]
+                for key, column in prediction.data.items()
+            },
+        }
+    return replace(prediction, **changes)
+
+
+def _copy(array: Any) -> Any:
+    return None if array is None else array.copy()
+
+
+def _each(rows: tuple[T, ...] | None, copy: Callable[[T], T]) -> tuple[T, ...] | None:
+    return None if rows is None else tuple(copy(row) for row in rows)
+
+
+def _copy_keypoints(points: Keypoints) -> Keypoints:
+    return replace(
+        points,
+        xy=points.xy.copy(),
+        confidence=_copy(points.confidence),
+        class_id=_copy(points.class_id),
+    )
