@@ -105,9 +105,11 @@ class Assembly:
         )
 
     def finish(self, *, deadline_s: float, interrupted: bool = False) -> RunSummary:
-        """Stop delivering, tell everybody how it went, and close every component."""
+        """Deliver until the deadline, tell everybody how it went, and close every component."""
         if self.delivery is not None:
-            self.delivery.close(deadline_s)
+            deadline = self.clock.monotonic() + deadline_s
+            self.delivery.drain(deadline_s)
+            self.delivery.close(max(0.0, deadline - self.clock.monotonic()))
         for slot in self.engine.sampler.slots:
             for source, strategy in slot.instances().items():
                 _save_state(strategy, source)

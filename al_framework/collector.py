@@ -134,7 +134,7 @@ class Collector:
         return True
 
     def close(self, deadline_s: float = 5.0) -> None:
-        """Empty the ring to disk, let running deliveries end until the deadline, and stop.
+        """Empty the ring to disk, deliver until the deadline, and stop.
 
         What is not delivered by then is safe on disk and delivered by the next run. Safe to call
         twice.

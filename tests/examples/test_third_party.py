@@ -1,0 +1,100 @@
+"""A stranger's plugin, installed as its author would, takes part in a real run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.third_party
+
+ROOT = Path(__file__).resolve().parents[2]
+AL = str(Path(sys.executable).with_name("al"))
+
+
+def al(*arguments, directory, **environment):
+    return subprocess.run(
+        [AL, *arguments],
+        cwd=directory,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def quickstart(tmp_path):
+    source = ROOT / "examples" / "quickstart"
+    target = tmp_path / "quickstart"
+    target.mkdir()
+    for name in ("al.yaml", "nanodet_416.onnx", "prepare.py"):
+        shutil.copy2(source / name, target / name)
+    subprocess.run([sys.executable, "prepare.py"], cwd=target, check=True, capture_output=True)
+    return target
+
+
+def with_entropy(quickstart):
+    config = (quickstart / "al.yaml").read_text(encoding="utf-8")
+    strategy = "    - {name: confused, type: entropy, minimum: 0.9}\n"
+    (quickstart / "entropy.yaml").write_text(
+        config.replace("  sampling_strategies:\n", f"  sampling_strategies:\n{strategy}"),
+        encoding="utf-8",
+    )
+    return "entropy.yaml"
+
+
+@pytest.fixture
+def broken_entropy(tmp_path):
+    """A module of the plugin's name that stands before the installed one, and raises."""
+    directory = tmp_path / "broken"
+    directory.mkdir()
+    (directory / "al_framework_entropy.py").write_text("raise RuntimeError('half an update')\n")
+    return str(directory)
+
+
+def test_the_plugin_is_listed_with_distribution_and_version(tmp_path):
+    done = al("plugins", "--json", directory=tmp_path)
+    records = {record["name"]: record for record in json.loads(done.stdout)["plugins"]}
+
+    assert done.returncode == 0, done.stderr
+    assert records["entropy"]["distribution"] == "al-framework-entropy"
+    assert records["entropy"]["version"] == "0.1.0"
+    assert {"adapters", "local", "onnx", "roboflow", "video"} <= set(records)
+
+
+def test_the_plugin_decides_in_a_real_run(quickstart):
+    done = al("run", "--json", with_entropy(quickstart), directory=quickstart)
+    counts = json.loads(done.stdout)["counts"]
+    lines = (quickstart / "collected/manifest.jsonl").read_text(encoding="utf-8").splitlines()
+    verdicts = [json.loads(line)["decision"]["verdicts"][0] for line in lines]
+
+    assert done.returncode == 0, done.stderr
+    assert counts["strategies"]["confused"]["evaluated"] == counts["offered"] > 0
+    assert counts["strategies"]["confused"]["paid"] > 0
+    assert {verdict["strategy"] for verdict in verdicts} == {"confused"}
+
+
+def test_the_run_works_without_the_broken_plugin_and_names_it(quickstart, broken_entropy):
+    done = al("run", "--json", "al.yaml", directory=quickstart, PYTHONPATH=broken_entropy)
+    summary = json.loads(done.stdout)
+    listed = al("plugins", directory=quickstart, PYTHONPATH=broken_entropy)
+
+    assert done.returncode == 0, done.stderr
+    assert summary["counts"]["accepted"] > 0
+    assert any("'entropy'" in p and "half an update" in p for p in summary["problems"])
+    assert listed.returncode == 1
+    assert "half an update" in listed.stdout
+
+
+def test_a_configuration_that_needs_the_broken_plugin_says_so(quickstart, broken_entropy):
+    config = with_entropy(quickstart)
+    done = al("run", config, directory=quickstart, PYTHONPATH=broken_entropy)
+
+    assert done.returncode == 2
+    assert "entropy" in done.stderr
+    assert "half an update" in done.stderr
+    assert "Traceback" not in done.stderr
