@@ -1,6 +1,6 @@
 """Read a JPEG's structure without decoding a pixel.
 
-Pillow takes some 60 µs to open a JPEG; the hot path needs its size for a few, and the encoder needs
+Pillow takes three times as long to open a JPEG; the hot path needs its size, and the encoder needs
 to know whether the file may pass through unchanged. Source: ITU-T T.81, annex B.
 """
 

@@ -91,10 +91,12 @@ class ComponentChecker:
             hint = f" (did you mean it by {near!r}?)" if near is not None else ""
             self._log.add((*at, "type"), f"is missing{hint}: {choice}")
             common_data["type"] = "missing"
+        elif data["type"] is None and "null" in self._host.registry.types(kind):
+            self._log.add((*at, "type"), "is nothing: write \"null\" in quotes, or YAML reads it so")
+            common_data["type"] = "missing"
         common = validate(model, common_data, Subject(at=at, written=written), self._log)
-        type_name = written.get(
-            "type"
-        )  # as written: which class it is must not depend on a variable
+        # As written: which class it is must not depend on a variable.
+        type_name = written.get("type")
         if not isinstance(type_name, str) or not type_name:
             return common, None
         registration = self._host.registry.get(kind, type_name)

@@ -52,6 +52,10 @@ FAULTS = [
     (remove("sinks"), "sinks: is missing: where collected pictures go, one entry each"),
     (sinks(), "sinks: should be a list of at least 1 entry, not an empty list"),
     (put(sinks={"type": "null"}), "sinks: should be a list, not a mapping"),
+    (
+        sinks({"type": None}),
+        "sinks[0].type: is nothing: write \"null\" in quotes, or YAML reads it so",
+    ),
     (put(sinks="null"), "sinks: should be a list, not 'null'"),
     (put(sources=None), "sources: should be a list, not null"),
     (put(source={"type": "folder", "path": "x"}), "source: stands beside `sources`: keep one of"),
