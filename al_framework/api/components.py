@@ -244,7 +244,8 @@ class Strategy(Component[OptionsT]):
         needs_pixels: Whether `evaluate` reads `Frame.image` pixels. Then it runs on the
             spool's thread instead of the caller's.
         stateful: Whether verdicts depend on earlier frames. Then each source has an
-            instance of its own, and `state_dict` and `load_state_dict` carry the state over.
+            instance of its own, asked one frame at a time, and `state_dict` and
+            `load_state_dict` carry the state over.
     """
 
     tasks: ClassVar[frozenset[str] | None] = None

@@ -88,7 +88,7 @@ class Counts:
         queued: Frames in memory, not yet accepted.
         dropped: Frames lost, by reason: ``invalid_image``, ``invalid_prediction``, ``failed`` (a
             predictor or adapter raised something else), ``ring_full``, ``spool_full``,
-            ``batch_full``, ``shutdown``.
+            ``spool_error``, ``batch_full``, ``shutdown``.
         skipped: Frames a source did not offer, since an earlier run had dealt with them.
         strategies: By strategy, in configuration order.
         sinks: By sink, in configuration order.

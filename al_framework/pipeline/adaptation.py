@@ -37,24 +37,25 @@ class Adaptation:
         Raises:
             PredictionError: No adapter, or more than one, accepts the object; or the one that does
                 cannot read it.
+            TypeError: The adapter does not answer as it must.
         """
         if document is None:
             return ((frame, Unlabelled(prediction_type=prediction_type or "")),)
         if isinstance(document, Detections | Classification | Unlabelled):
             return ((frame, document),)
-        adapter = self._adapters[0][1] if self._fixed else self._choose(document, frame)
+        name, adapter = self._adapters[0] if self._fixed else self._choose(document, frame)
         if type(adapter).split is PredictionAdapter.split:  # the usual case, without a generator
             prediction = adapter.adapt(document, frame=frame, prediction_type=prediction_type)
-            return ((frame, prediction),)
+            return (_checked(name, frame, prediction),)
         return [
-            (part, adapter.adapt(piece, frame=part, prediction_type=prediction_type))
+            _checked(name, part, adapter.adapt(piece, frame=part, prediction_type=prediction_type))
             for part, piece in adapter.split(document, frame=frame)
         ]
 
-    def _choose(self, document: object, frame: Frame) -> PredictionAdapter:
+    def _choose(self, document: object, frame: Frame) -> tuple[str, PredictionAdapter]:
         accepting = [(name, one) for name, one in self._adapters if _accepts(one, document)]
         if len(accepting) == 1:
-            return accepting[0][1]
+            return accepting[0]
         kind = f"{type(document).__module__}.{type(document).__qualname__}"
         if accepting:
             names = ", ".join(repr(name) for name, _ in accepting)
@@ -68,6 +69,19 @@ class Adaptation:
             f"no adapter accepts a prediction of type {kind!r}; installed are {names}",
             frame_id=frame.frame_id,
         )
+
+
+def _checked(name: str, frame: object, prediction: object) -> tuple[Frame, Prediction]:
+    if not isinstance(frame, Frame):
+        raise TypeError(
+            f"adapter {name!r} split off an object of type {type(frame).__name__!r}: yield frames"
+        )
+    if not isinstance(prediction, Detections | Classification | Unlabelled):
+        raise TypeError(
+            f"adapter {name!r} returned an object of type {type(prediction).__name__!r}: return "
+            "Detections, a Classification or Unlabelled"
+        )
+    return frame, prediction
 
 
 def _accepts(adapter: PredictionAdapter, document: object) -> bool:

@@ -233,24 +233,25 @@ class Engine:
     def _decide(self, pending: Pending) -> Offer:
         try:
             check_prediction(pending.prediction)
-        except Exception as exc:  # noqa: BLE001 - a caller's own Detections may hold anything
+            verdicts = self.sampler.evaluate(pending.frame, pending.prediction, pixels=False)
+            pending = replace(pending, verdicts=verdicts)
+            if self.sampler.has_pixel_strategies:
+                return Offer(status="pending", pending=pending)
+            return self._conclude(pending)
+        except Exception as exc:  # noqa: BLE001 - a caller's own Detections or name of a frame may hold anything, and the ledger's disk may fail
             return self.refuse(pending.frame, exc, key=pending.key, decided_at=pending.decided_at)
-        verdicts = self.sampler.evaluate(pending.frame, pending.prediction, pixels=False)
-        pending = replace(pending, verdicts=verdicts)
-        if self.sampler.has_pixel_strategies:
-            return Offer(status="pending", pending=pending)
-        return self._conclude(pending)
 
     def _conclude(self, pending: Pending) -> Offer:
         decision = self._decision(pending)
         if not decision.matching:
-            self.tally.settle("not_selected")
-            return Offer(status="not_selected", entry=self._remember(pending, decision))
+            entry = self._remember(pending, decision)
+            self.tally.settle("not_selected")  # last: whoever raises before it is refused instead
+            return Offer(status="not_selected", entry=entry)
         self.tally.match()
         if self._ledger.peek(decision.matching, pending.decided_at) is None:
+            entry = self._remember(pending, replace(decision, outcome="limited"))
             self.tally.settle("limited")
-            limited = replace(decision, outcome="limited")
-            return Offer(status="limited", entry=self._remember(pending, limited))
+            return Offer(status="limited", entry=entry)
         return Offer(status="pending", pending=pending)
 
     def _decision(self, pending: Pending) -> Decision:

@@ -51,9 +51,11 @@ class Handoff:
         """Queue a frame, or drop it when the ring is full; wait for its end only if asked to."""
         name = pending.frame.frame_id
         work = _Work(pending=pending, ticket=Ticket(status="queued", reason="", frame_id=name))
-        if not self._ring.append(work, pending.frame.image.nbytes):
-            self._engine.tally.drop("ring_full")
-            return Ticket(status="dropped", reason="ring_full", frame_id=name)
+        closing = self._closing.is_set()  # nobody will come for it
+        if closing or not self._ring.append(work, pending.frame.image.nbytes):
+            reason = "shutdown" if closing else "ring_full"
+            self._engine.tally.drop(reason)
+            return Ticket(status="dropped", reason=reason, frame_id=name)
         if wait_accepted_s is not None:
             work.done.wait(wait_accepted_s)
         return work.ticket
@@ -68,6 +70,11 @@ class Handoff:
         self._closing.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
+        if not self.alive:  # a frame may have come in behind the thread's back
+            for work in self._ring.take(len(self._ring)):
+                self._engine.tally.drop("shutdown")
+                name = work.pending.frame.frame_id
+                _settle(work, Ticket(status="dropped", reason="shutdown", frame_id=name))
 
     def _work(self) -> None:
         _give_way()

@@ -16,6 +16,7 @@ from al_framework.api import (
     Predictor,
     Source,
     SourceError,
+    SpoolError,
     SpoolFullError,
 )
 from al_framework.pipeline.engine import Engine, Entry
@@ -114,12 +115,18 @@ class Runner:
                 self._engine.accept(group)
             except SpoolFullError:
                 if not self._wait_for_room():
-                    for entry in group:
-                        if isinstance(entry, Candidate):
-                            self._engine.tally.drop("spool_full")
+                    self._lose(group, "spool_full")
                     raise
+            except Exception:
+                self._lose(group, "spool_error")
+                raise
             else:
                 return
+
+    def _lose(self, group: Sequence[Entry], reason: str) -> None:
+        for entry in group:
+            if isinstance(entry, Candidate):
+                self._engine.tally.drop(reason)
 
     def _process(self, source: Source, frame: Frame) -> None:
         key = self._keys.pop(frame.frame_id, None)
@@ -137,7 +144,7 @@ class Runner:
     def _frames(self, bound: BoundSource, progress: Callable[[str], None]) -> Iterator[Frame]:
         try:
             yield from bound.source.frames(self._skipper(bound.name, progress))
-        except SourceError:
+        except (SourceError, SpoolError):  # the spool's: it was asked what it has seen
             raise
         except Exception as exc:  # a plugin boundary: the other sources still have their turn
             raise SourceError(f"it stopped with {type(exc).__name__}: {exc}") from exc
@@ -159,11 +166,10 @@ class Runner:
         return skip
 
     def _add(self, entry: Entry | None) -> None:
-        if entry is None:
-            return
-        if not self._group:
-            self._group_started = self._clock.monotonic()
-        self._group.append(entry)
+        if entry is not None:
+            if not self._group:
+                self._group_started = self._clock.monotonic()
+            self._group.append(entry)
         images = [e.image for e in self._group if isinstance(e, Candidate)]
         full = len(images) >= GROUP_ITEMS or len(self._group) >= GROUP_ENTRIES
         heavy = sum(map(len, images)) >= GROUP_BYTES

@@ -6,6 +6,7 @@ switched off, since a broken strategy that silently matches nothing looks like a
 """
 
 import math
+import threading
 from collections.abc import Callable, Sequence
 
 from al_framework.api import Frame, Prediction, Strategy, StrategyVerdict, Unlabelled, Verdict
@@ -13,6 +14,7 @@ from al_framework.pipeline.selection import draw
 from al_framework.pipeline.tally import StrategyTally
 
 MAX_FAULTS_IN_A_ROW = 20
+_PLAIN = frozenset((bool, u, p, str) for u in (float, int) for p in (float, int))
 
 FaultReporter = Callable[[str, BaseException | None], None]
 
@@ -46,6 +48,8 @@ class StrategySlot:
         self._build = build
         self._stateful = strategy.stateful
         self._instances: dict[str, Strategy] = {}
+        # Callers of the library may bring frames on several threads at once.
+        self._lock = threading.Lock()
         if not self._stateful:
             self._instances[""] = build("")
 
@@ -53,8 +57,18 @@ class StrategySlot:
         """Return the instance that judges frames of a source."""
         key = source if self._stateful else ""
         if key not in self._instances:
-            self._instances[key] = self._build(key)
+            with self._lock:
+                if key not in self._instances:
+                    self._instances[key] = self._build(key)
         return self._instances[key]
+
+    def evaluate(self, frame: Frame, prediction: Prediction) -> object:
+        """Return what the strategy says; a stateful one is asked one frame at a time."""
+        strategy = self.instance(frame.source)
+        if not self._stateful:
+            return strategy.evaluate(frame, prediction)
+        with self._lock:
+            return strategy.evaluate(frame, prediction)
 
     def instances(self) -> dict[str, Strategy]:
         """Return every instance built so far by source; stateless ones stand under ``""``."""
@@ -101,7 +115,7 @@ class Sampler:
                     tally.not_eligible += 1
                 continue
             try:
-                verdict = _checked(slot.instance(frame.source).evaluate(frame, prediction))
+                verdict = _checked(slot.evaluate(frame, prediction))
             except Exception as exc:  # noqa: BLE001 - a plugin boundary: one strategy must not take the others with it
                 self._fault(slot, frame, exc)
                 continue
@@ -149,4 +163,13 @@ def _checked(verdict: object) -> Verdict:
         raise ValueError(f"probability {verdict.probability!r} is not between 0 and 1")
     if not math.isfinite(verdict.utility):
         raise ValueError(f"utility {verdict.utility!r} is not a finite number")
-    return verdict
+    fields = (verdict.match, verdict.utility, verdict.probability, verdict.reason)
+    if tuple(map(type, fields)) in _PLAIN:
+        return verdict
+    # A comparison of numpy scalars gives numpy's own bool, which JSON cannot write.
+    return Verdict(
+        match=bool(verdict.match),
+        utility=float(verdict.utility),
+        probability=float(verdict.probability),
+        reason=str(verdict.reason),
+    )

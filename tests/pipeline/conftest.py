@@ -1,0 +1,194 @@
+"""An engine on a clock that stands still, with strategies, adapters and a spool made to order."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from al_framework.api import (
+    Datapoint,
+    Detections,
+    Frame,
+    FrameKey,
+    Options,
+    PredictionAdapter,
+    Strategy,
+    Verdict,
+)
+from al_framework.pipeline.adaptation import Adaptation
+from al_framework.pipeline.dry_run import DryRun
+from al_framework.pipeline.encoding import EncodingRules
+from al_framework.pipeline.engine import CollectionRules, Engine, Entry
+from al_framework.pipeline.identity import Names
+from al_framework.pipeline.limits.base import Ledger, LimitRule
+from al_framework.pipeline.limits.memory import MemoryLedger
+from al_framework.pipeline.sampling import Sampler, StrategySlot
+from al_framework.pipeline.spool import Acceptance, Candidate
+from al_framework.pipeline.tally import Tally
+from al_framework.testing import FakeClock, make_context, sample_detections, sample_frame
+
+Answer = Callable[[Frame, Any], Any]
+CONTEXT = make_context(Path("unused"))
+YES = Verdict(match=True, utility=0.5, reason="yes")
+NO = Verdict(match=False)
+
+
+def strategy_type(answer: Answer, **traits: Any) -> type[Strategy]:
+    """Return a strategy class that answers what a function says."""
+
+    def evaluate(self: Strategy, frame: Frame, prediction: Any) -> Any:
+        return answer(frame, prediction)
+
+    return type("Scripted", (Strategy,), {"type_name": "scripted", "evaluate": evaluate, **traits})
+
+
+class Recorder:
+    """A spool in memory; what is in `errors` is raised first, one a call, None for no error."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.groups: list[list[Entry]] = []
+        self.datapoints: list[Datapoint] = []
+        self.errors: list[Exception | None] = []
+        self._limits = DryRun(ledger)
+
+    def accept(self, entries: Sequence[Entry]) -> list[Acceptance]:
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+        self.groups.append(list(entries))
+        results = self._limits.accept(entries)
+        candidates = [entry for entry in entries if isinstance(entry, Candidate)]
+        for candidate, result in zip(candidates, results, strict=True):
+            if result.strategy is not None:
+                self.datapoints.append(candidate.compose(result.strategy))
+        return results
+
+
+class World:
+    """Everything around an engine."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock()
+        self.reports: list[tuple[str, BaseException | None]] = []
+        self.tally = Tally(())
+        self.spool = Recorder(MemoryLedger({}, scope="test"))
+
+    def report(self, text: str, exc: BaseException | None) -> None:
+        self.reports.append((text, exc))
+
+    def slot(self, name: str, answer: Answer | Verdict, **traits: Any) -> StrategySlot:
+        """Return a strategy that gives an answer; `slot.instances` shows what was built."""
+        said = (lambda *_: answer) if isinstance(answer, Verdict) else answer
+        kind = strategy_type(said, **traits)
+        return StrategySlot(
+            name,
+            plugin="plug",
+            strategy=kind,
+            build=lambda _: kind(Options(), CONTEXT),
+            tally=Tally([name]).strategy(name),
+        )
+
+    def sampler(self, *slots: StrategySlot, seed: int = 7) -> Sampler:
+        return Sampler(slots, seed=seed, report=self.report)
+
+    def engine(
+        self,
+        strategies: Mapping[str, Answer | Verdict | tuple[Answer | Verdict, dict[str, Any]]],
+        *,
+        rules: Mapping[str, Sequence[LimitRule]] | None = None,
+        adapters: Sequence[tuple[str, PredictionAdapter]] = (),
+        ledger: Ledger | None = None,
+        persist_predictions: bool = True,
+    ) -> Engine:
+        """Return an engine; a strategy is an answer, or an answer and traits of its class."""
+        self.tally = Tally(strategies)
+        slots = []
+        for name, given in strategies.items():
+            answer, traits = given if isinstance(given, tuple) else (given, {})
+            slot = self.slot(name, answer, **traits)
+            slot.tally = self.tally.strategy(name)
+            slots.append(slot)
+        ledger = ledger if ledger is not None else MemoryLedger(rules or {}, scope="test")
+        self.spool = Recorder(ledger)
+        return Engine(
+            sampler=self.sampler(*slots),
+            adaptation=Adaptation(adapters, fixed=False),
+            ledger=ledger,
+            acceptor=self.spool,
+            rules=CollectionRules(
+                encoding=EncodingRules(max_image_size=None),
+                batch_name=lambda at: f"batch_{at:.0f}",
+                tags=lambda strategy, model_id: ("tag", strategy, str(model_id)),
+                persist_predictions=persist_predictions,
+            ),
+            tally=self.tally,
+            clock=self.clock,
+            names=Names(self.clock, random.Random(1)),
+            configuration_hash="c0ffee",
+            report=self.report,
+        )
+
+    def unbalanced(self) -> int:
+        """Return by how much the counts do not add up."""
+        counts = self.tally.counts({})
+        ends = counts.not_selected + counts.limited + counts.accepted + counts.queued
+        return counts.offered - ends - sum(counts.dropped.values())
+
+
+def detections_with(**changes: Any) -> Detections:
+    """Return one detection with other fields."""
+    values = {name: getattr(sample_detections(1), name) for name in Detections.__slots__}
+    return Detections(**(values | changes))
+
+
+def key_of(frame: Frame, *, source: str = "cam") -> FrameKey:
+    return FrameKey(source=source, frame_id=frame.frame_id, size=10, mtime_ns=1)
+
+
+@pytest.fixture(scope="session")
+def world_type() -> type[World]:
+    """For tests that build a world per example; others take `world`."""
+    return World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="session")
+def yes() -> Verdict:
+    return YES
+
+
+@pytest.fixture(scope="session")
+def no() -> Verdict:
+    return NO
+
+
+@pytest.fixture(scope="session")
+def context():
+    return CONTEXT
+
+
+@pytest.fixture(scope="session")
+def frame() -> Frame:
+    return sample_frame()
+
+
+@pytest.fixture(scope="session")
+def nan_detections() -> Detections:
+    return detections_with(confidence=np.array([np.nan]))
+
+
+@pytest.fixture(scope="session")
+def make_detections() -> Callable[..., Detections]:
+    return detections_with
+
+
+@pytest.fixture(scope="session")
+def make_frame_key() -> Callable[..., FrameKey]:
+    return key_of

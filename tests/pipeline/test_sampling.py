@@ -1,0 +1,304 @@
+import json
+import re
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from al_framework.api import Classification, Options, Unlabelled, Verdict
+from al_framework.pipeline.sampling import MAX_FAULTS_IN_A_ROW, StrategySlot
+from al_framework.pipeline.selection import draw
+from al_framework.pipeline.tally import Tally
+from al_framework.testing import sample_detections, sample_frame
+
+
+def evaluate(sampler, prediction=None, *, frame_id="frame-1", pixels=False):
+    prediction = sample_detections() if prediction is None else prediction
+    return sampler.evaluate(sample_frame(frame_id), prediction, pixels=pixels)
+
+
+def crash(*_):
+    raise RuntimeError("boom")
+
+
+def test_each_verdict_has_the_draw_of_its_strategy_and_frame(world, yes, no):
+    verdicts = evaluate(world.sampler(world.slot("a", yes), world.slot("b", no)))
+
+    assert [("a", yes, draw(7, "a", "frame-1")), ("b", no, None)] == verdicts
+
+
+def test_a_draw_does_not_depend_on_other_strategies_or_their_order(world, yes):
+    alone = evaluate(world.sampler(world.slot("a", yes)))
+    last = evaluate(
+        world.sampler(world.slot("c", yes), world.slot("b", crash), world.slot("a", yes))
+    )
+
+    assert alone[0] == last[-1]
+
+
+def test_counts_tell_asked_matched_and_selected_apart(world):
+    sometimes = Verdict(match=True, probability=0.5)
+    slot = world.slot(
+        "a", lambda frame, _: sometimes if frame.frame_id != "no" else Verdict(match=False)
+    )
+    names = [f"frame-{n}" for n in range(20)]
+    for name in (*names, "no"):
+        evaluate(world.sampler(slot), frame_id=name)
+    counts = slot.tally.counts()
+
+    assert (21, 20) == (counts.evaluated, counts.matched)
+    assert sum(draw(7, "a", name) < 0.5 for name in names) == counts.selected
+
+
+def test_a_strategy_that_raises_is_counted_and_the_others_go_on(world, yes):
+    slots = [world.slot("bad", crash), world.slot("good", yes)]
+    verdicts = evaluate(world.sampler(*slots))
+    bad = slots[0].tally.counts()
+
+    assert ["good"] == [entry.strategy for entry in verdicts]
+    assert (1, 1, 0) == (bad.evaluated, bad.failed, bad.matched)
+
+
+def test_the_first_fault_alone_is_reported_with_its_traceback(world):
+    sampler = world.sampler(world.slot("bad", crash))
+    for n in range(3):
+        evaluate(sampler, frame_id=f"frame-{n}")
+    [(text, exc)] = world.reports
+
+    assert "strategy 'bad' (plugin 'plug'): frame 'frame-0': RuntimeError: boom" == text
+    assert isinstance(exc, RuntimeError)
+    assert exc.__traceback__ is not None
+
+
+def test_twenty_faults_in_a_row_switch_a_strategy_off_and_say_so(world):
+    slot = world.slot("bad", crash)
+    sampler = world.sampler(slot)
+    for _ in range(MAX_FAULTS_IN_A_ROW - 1):
+        evaluate(sampler)
+
+    assert not slot.tally.disabled
+
+    for _ in range(5):
+        evaluate(sampler)
+
+    assert slot.tally.disabled
+    assert (20, 20) == (slot.tally.failed, slot.tally.evaluated)
+    assert [
+        "strategy 'bad' (plugin 'plug'): frame 'frame-1': RuntimeError: boom",
+        (
+            "strategy 'bad' (plugin 'plug') is switched off after 20 faults in a row; the last was "
+            "RuntimeError: boom"
+        ),
+    ] == [text for text, _ in world.reports]
+    assert world.reports[1][1] is None
+
+
+def test_a_success_in_between_starts_the_count_anew(world, yes):
+    slot = world.slot("moody", lambda frame, _: yes if frame.frame_id == "good" else crash())
+    sampler = world.sampler(slot)
+    for _ in range(3):
+        for _ in range(MAX_FAULTS_IN_A_ROW - 1):
+            evaluate(sampler)
+        evaluate(sampler, frame_id="good")
+
+    assert not slot.tally.disabled
+    assert 57 == slot.tally.failed
+    assert 1 == len(world.reports)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "TypeError: evaluate returned None: return a Verdict"),
+        (True, "TypeError: evaluate returned True: return a Verdict"),
+        (
+            Verdict(match=True, probability=1.5),
+            "ValueError: probability 1.5 is not between 0 and 1",
+        ),
+        (
+            Verdict(match=True, probability=-0.1),
+            "ValueError: probability -0.1 is not between 0 and 1",
+        ),
+        (
+            Verdict(match=True, probability=float("nan")),
+            "ValueError: probability nan is not between 0 and 1",
+        ),
+        (
+            Verdict(match=False, utility=float("inf")),
+            "ValueError: utility inf is not a finite number",
+        ),
+        (Verdict(match=True, utility="high"), "TypeError: must be real number, not str"),
+    ],
+)
+def test_what_is_no_verdict_is_a_fault(world, answer, message):
+    slot = world.slot("bad", lambda *_: answer)
+    verdicts = evaluate(world.sampler(slot))
+
+    assert [] == verdicts
+    assert 1 == slot.tally.failed
+    assert [f"strategy 'bad' (plugin 'plug'): frame 'frame-1': {message}"] == [
+        text for text, _ in world.reports
+    ]
+
+
+def test_numbers_of_numpy_in_a_verdict_become_plain_ones(world):
+    scores = np.array([0.25, 0.75], dtype=np.float32)
+    answer = Verdict(
+        match=scores.max() > 0.5, utility=scores[0], probability=scores[1], reason=np.str_("why")
+    )
+    slot = world.slot("a", answer)
+    [entry] = evaluate(world.sampler(slot))
+    verdict = entry.verdict
+
+    assert Verdict(match=True, utility=0.25, probability=0.75, reason="why") == verdict
+    assert json.dumps([True, 0.25, 0.75, "why"]) == json.dumps(
+        [verdict.match, verdict.utility, verdict.probability, verdict.reason]
+    )
+    assert 1 == slot.tally.matched
+    assert int is type(slot.tally.matched)
+
+
+def test_whole_numbers_in_a_verdict_stay_as_they_are(world):
+    answer = Verdict(match=True, utility=3, probability=1)
+    [entry] = evaluate(world.sampler(world.slot("a", answer)))
+
+    assert answer is entry.verdict
+
+
+CLASSES = Classification(class_name=("cat",), confidence=np.array([0.5]), image_size=(64, 48))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "prediction", "asked"),
+    [
+        (None, sample_detections(), True),
+        (None, Unlabelled(), True),
+        (None, CLASSES, True),
+        (frozenset({"object-detection"}), sample_detections(), True),
+        (frozenset({"object-detection"}), CLASSES, False),
+        (frozenset({"object-detection"}), Unlabelled(prediction_type="object-detection"), False),
+        (frozenset(), sample_detections(), False),
+    ],
+)
+def test_a_strategy_sees_the_types_it_reads_and_stubs_only_if_it_reads_all(
+    world, yes, tasks, prediction, asked
+):
+    slot = world.slot("a", yes, tasks=tasks)
+    verdicts = evaluate(world.sampler(slot), prediction)
+
+    assert asked == bool(verdicts)
+    assert (int(asked), int(not asked)) == (slot.tally.evaluated, slot.tally.not_eligible)
+
+
+def recording_slot(world, built, **traits):
+    kind = type(world.slot("a", Verdict(match=True), stateful=False).instance(""))
+
+    def build(source):
+        built.append(source)
+        return kind(Options(), None)
+
+    return StrategySlot(
+        "a",
+        plugin="plug",
+        strategy=type("Kind", (kind,), traits),
+        build=build,
+        tally=Tally(["a"]).strategy("a"),
+    )
+
+
+def test_a_stateless_strategy_is_built_at_once_and_once(world):
+    built = []
+    slot = recording_slot(world, built)
+
+    assert [""] == built
+    assert slot.instance("cam") is slot.instance("other")
+    assert [""] == built
+    assert {"": slot.instance("cam")} == slot.instances()
+
+
+def test_a_stateful_strategy_has_one_instance_per_source(world):
+    built = []
+    slot = recording_slot(world, built, stateful=True)
+
+    assert [] == built
+    assert slot.instance("north") is not slot.instance("south")
+    assert slot.instance("north") is slot.instance("north")
+    assert ["north", "south"] == built
+    assert ["north", "south"] == list(slot.instances())
+
+
+def test_a_stateful_strategy_that_cannot_be_built_is_a_fault(world, yes):
+    def build(source):
+        raise OSError("no state")
+
+    kind = type(world.slot("a", yes).instance(""))
+    slot = StrategySlot(
+        "a",
+        plugin="plug",
+        strategy=type("Kind", (kind,), {"stateful": True}),
+        build=build,
+        tally=Tally(["a"]).strategy("a"),
+    )
+    verdicts = evaluate(world.sampler(slot))
+
+    assert [] == verdicts
+    assert re.search(r"frame 'frame-1': OSError: no state$", world.reports[0][0])
+
+
+def test_threads_that_bring_a_sources_first_frames_share_one_instance(world):
+    built = []
+    slot = recording_slot(world, built, stateful=True)
+    barrier = threading.Barrier(8)
+    got = []
+
+    def first_frame():
+        barrier.wait(10)
+        got.append(slot.instance("cam"))
+
+    threads = [threading.Thread(target=first_frame) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert ["cam"] == built
+    assert 8 == len(got)
+    assert 1 == len({id(one) for one in got})
+
+
+def test_a_thread_that_waited_for_another_takes_the_instance_it_built(world):
+    built = []
+    slot = recording_slot(world, built, stateful=True)
+    other = object()
+
+    @contextmanager
+    def another_thread_was_first():
+        slot._instances["cam"] = other
+        yield
+
+    slot._building = another_thread_was_first()
+
+    assert other is slot.instance("cam")
+    assert [] == built
+
+
+def test_strategies_that_read_pixels_are_asked_apart_and_merged_in_order(world, yes, no):
+    sampler = world.sampler(
+        world.slot("a", yes, needs_pixels=True),
+        world.slot("b", no),
+        world.slot("c", yes, needs_pixels=True),
+        world.slot("d", yes),
+    )
+    cheap, costly = evaluate(sampler), evaluate(sampler, pixels=True)
+
+    assert sampler.has_pixel_strategies
+    assert ["b", "d"] == [entry.strategy for entry in cheap]
+    assert ["a", "c"] == [entry.strategy for entry in costly]
+    assert ["a", "b", "c", "d"] == [e.strategy for e in sampler.merge(cheap, costly)]
+    assert cheap == sampler.merge(cheap, [])
+    assert cheap is not sampler.merge(cheap, [])
+
+
+def test_without_strategies_that_read_pixels_a_sampler_says_so(world, yes):
+    assert not world.sampler(world.slot("a", yes)).has_pixel_strategies

@@ -1,0 +1,93 @@
+import threading
+
+from al_framework.api import Counts, SinkCounts, StrategyCounts
+from al_framework.pipeline.tally import Tally
+
+
+def test_a_tally_starts_at_nothing():
+    assert Counts(strategies={"a": StrategyCounts()}) == Tally(["a"]).counts({})
+
+
+def test_every_way_of_a_frame_is_counted():
+    tally = Tally(["a", "b"])
+    for _ in range(7):
+        tally.offer()
+    tally.settle("not_selected")
+    tally.match()
+    tally.settle("limited")
+    tally.settle("accepted")
+    tally.paid("b")
+    tally.drop("ring_full")
+    tally.drop("ring_full")
+    tally.drop("failed")
+    tally.skip()
+    sink = SinkCounts(accepted=1, pending=1)
+
+    assert Counts(
+        offered=7,
+        matched=1,
+        not_selected=1,
+        limited=1,
+        accepted=1,
+        queued=1,
+        dropped={"ring_full": 2, "failed": 1},
+        skipped=1,
+        strategies={"a": StrategyCounts(), "b": StrategyCounts(paid=1)},
+        sinks={"local": sink},
+    ) == tally.counts({"local": sink})
+
+
+def test_counts_once_given_do_not_change():
+    tally = Tally(["a"])
+    before = tally.counts({})
+    tally.offer()
+    tally.drop("failed")
+    tally.strategy("a").evaluated += 1
+
+    assert Counts(strategies={"a": StrategyCounts()}) == before
+
+
+def test_strategies_are_listed_in_configuration_order():
+    assert ["z", "a", "m"] == list(Tally(["z", "a", "m"]).counts({}).strategies)
+
+
+def test_twenty_problems_are_kept_and_the_rest_is_counted():
+    tally = Tally([])
+    kept = [tally.problem(f"problem {n}") for n in range(23)]
+
+    assert [True] * 20 + [False] * 3 == kept
+    assert (*(f"problem {n}" for n in range(20)), "… and 3 more like these") == tally.problems()
+
+
+def test_without_more_problems_no_line_says_so():
+    tally = Tally([])
+    tally.problem("one")
+
+    assert ("one",) == tally.problems()
+
+
+def test_no_count_is_lost_between_threads():
+    tally = Tally(["a"])
+
+    def work():
+        for _ in range(2000):
+            tally.offer()
+            tally.match()
+            tally.settle("accepted")
+            tally.paid("a")
+            tally.offer()
+            tally.drop("failed")
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert Counts(
+        offered=32_000,
+        matched=16_000,
+        accepted=16_000,
+        dropped={"failed": 16_000},
+        strategies={"a": StrategyCounts(paid=16_000)},
+    ) == tally.counts({})
