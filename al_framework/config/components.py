@@ -92,7 +92,7 @@ class ComponentChecker:
             self._log.add((*at, "type"), f"is missing{hint}: {choice}")
             common_data["type"] = "missing"
         elif data["type"] is None and "null" in self._host.registry.types(kind):
-            self._log.add((*at, "type"), "is nothing: write \"null\" in quotes, or YAML reads it so")
+            self._log.add((*at, "type"), 'is nothing: write "null" in quotes')
             common_data["type"] = "missing"
         common = validate(model, common_data, Subject(at=at, written=written), self._log)
         # As written: which class it is must not depend on a variable.

@@ -54,7 +54,7 @@ FAULTS = [
     (put(sinks={"type": "null"}), "sinks: should be a list, not a mapping"),
     (
         sinks({"type": None}),
-        "sinks[0].type: is nothing: write \"null\" in quotes, or YAML reads it so",
+        'sinks[0].type: is nothing: write "null" in quotes',
     ),
     (put(sinks="null"), "sinks: should be a list, not 'null'"),
     (put(sources=None), "sources: should be a list, not null"),

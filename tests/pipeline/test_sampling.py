@@ -277,10 +277,30 @@ def test_a_thread_that_waited_for_another_takes_the_instance_it_built(world):
         slot._instances["cam"] = other
         yield
 
-    slot._building = another_thread_was_first()
+    slot._lock = another_thread_was_first()
 
     assert other is slot.instance("cam")
     assert [] == built
+
+
+def test_a_stateful_strategy_is_asked_one_frame_at_a_time(world):
+    inside, together = [], []
+
+    def careless(frame, _):
+        inside.append(frame.frame_id)
+        together.append(len(inside))
+        threading.Event().wait(0.002)  # gives another thread every chance to come in
+        inside.pop()
+        return Verdict(match=False)
+
+    sampler = world.sampler(world.slot("s", careless, stateful=True))
+    threads = [threading.Thread(target=evaluate, args=(sampler,), daemon=True) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert together == [1] * 8
 
 
 def test_strategies_that_read_pixels_are_asked_apart_and_merged_in_order(world, yes, no):
