@@ -1,7 +1,6 @@
 """What the built wheel holds; built once, as pip would build it."""
 
 import subprocess
-import sys
 import zipfile
 from collections import Counter
 from configparser import ConfigParser
@@ -24,11 +23,8 @@ INTENDED = {
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     out = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", str(out), str(ROOT)]
+    command = ["uv", "build", "--wheel", "--quiet", "--out-dir", str(out), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if "No module named pip" in done.stderr:
-        command = ["uv", "build", "--wheel", "-q", "-o", str(out), str(ROOT)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (built,) = out.glob("*.whl")
     with zipfile.ZipFile(built) as archive:
