@@ -110,9 +110,10 @@ class Assembly:
             deadline = self.clock.monotonic() + deadline_s
             self.delivery.drain(deadline_s)
             self.delivery.close(max(0.0, deadline - self.clock.monotonic()))
-        for slot in self.engine.sampler.slots:
-            for source, strategy in slot.instances().items():
-                _save_state(strategy, source)
+        if self.spool is not None:  # a dry run leaves nothing behind
+            for slot in self.engine.sampler.slots:
+                for source, strategy in slot.instances().items():
+                    _save_state(strategy, source)
         summary = RunSummary(
             run=self.run,
             finished_at=self.clock.time(),
@@ -123,8 +124,10 @@ class Assembly:
         for name, sink in self.sinks.items():
             try:
                 sink.finish_run(summary)
-            except Exception:  # a plugin boundary: what was delivered is safe already
-                logger.exception("sink %r could not finish the run", name)
+            except Exception as exc:  # a plugin boundary: what was delivered is safe already
+                known = isinstance(exc, AlFrameworkError | OSError)
+                text = "sink %r could not finish the run: %s"
+                logger.log(logging.ERROR, text, name, exc, exc_info=not known)
         self.host.notify("al_run_finished", summary=summary)
         self.stack.close()
         return summary
@@ -176,10 +179,14 @@ def assemble(  # noqa: PLR0913 - the root is where everything that can be replac
     clock = clock if clock is not None else SystemClock()
     rng = rng if rng is not None else random.SystemRandom()
     environ = environ if environ is not None else os.environ
-    with ExitStack() as stack:
+    # One stack for good: a stateful strategy enters it late, with the first frame of its source.
+    stack = ExitStack()
+    try:
         builder = _Builder(configuration, host, clock, stack)
         assembly = builder.assemble(rng, environ, with_sources=with_sources, dry_run=dry_run)
-        assembly.stack = stack.pop_all()
+    except BaseException:
+        stack.close()
+        raise
     host.notify("al_run_started", run=assembly.run)
     if assembly.delivery is not None:
         assembly.delivery.start()
@@ -266,6 +273,7 @@ class _Builder:
         except Exception as exc:  # a plugin boundary: half a configuration collects the wrong data
             known = isinstance(exc, AlFrameworkError | OSError)
             text = str(exc) if known else f"{type(exc).__name__}: {exc}"
+            text = text.removeprefix(f"{entry.kind} {entry.name!r}: ")  # it is named already
             raise ComponentError(
                 f"{who} could not start: {text}", plugin=entry.plugin, component=entry.name
             ) from exc
@@ -418,8 +426,15 @@ def _state_file(strategy: Strategy, source: str) -> Path:
 
 def _load_state(strategy: Strategy, source: str) -> None:
     path = _state_file(strategy, source)
-    if strategy.stateful and path.is_file():
-        strategy.load_state_dict(json.loads(path.read_text()))
+    if not strategy.stateful or not path.is_file():
+        return
+    try:
+        state = json.loads(path.read_text())
+    except (OSError, ValueError) as exc:  # torn by a power cut, say
+        name = strategy.context.name
+        logger.warning("the state of strategy %r cannot be read (%s): it begins anew", name, exc)
+        return
+    strategy.load_state_dict(state)
 
 
 def _save_state(strategy: Strategy, source: str) -> None:

@@ -96,10 +96,11 @@ class Collector:
         Returns:
             What became of the frame so far; ``invalid`` for bad input, with the reason.
         """
-        name = frame_id if frame_id is not None else self._next_name()
+        name = self._name(frame_id)
         if self._closed:
             return self._dropped(name, "shutdown")
         try:
+            wait_s = None if wait_accepted_s is None else _seconds(wait_accepted_s)
             frame = Frame(
                 frame_id=name,
                 image=Image(image, color=color),
@@ -110,15 +111,18 @@ class Collector:
             self._engine.tally.offer()
             bare = Frame(frame_id=name, image=Image(b""))
             refusal = self._engine.refuse(bare, exc, key=None)
-            return Ticket(status="invalid", reason=refusal.reason, frame_id=name)
-        offers = self._engine.offer(
-            frame,
-            prediction,
-            prediction_type=prediction_type,
-            model_id=model_id,
-            inference_id=inference_id,
-        )
-        tickets = [self._hand_over(offer, name, owned, wait_accepted_s) for offer in offers]
+            return refusal.ticket(name)
+        try:
+            offers = self._engine.offer(
+                frame,
+                prediction,
+                prediction_type=prediction_type,
+                model_id=model_id,
+                inference_id=inference_id,
+            )
+        except Exception as exc:  # noqa: BLE001 - as above: a prediction type that is a list, say
+            return self._engine.refuse(frame, exc, key=None).ticket(name)
+        tickets = [self._hand_over(offer, name, owned, wait_s) for offer in offers]
         return _best(tickets, name)
 
     def flush(self, timeout_s: float | None = None) -> bool:
@@ -143,6 +147,7 @@ class Collector:
             return
         self._closed = True
         atexit.unregister(self.close)
+        deadline_s = _seconds(deadline_s)
         deadline = self._assembly.clock.monotonic() + deadline_s
         self._handoff.close(deadline_s)
         left = max(0.0, deadline - self._assembly.clock.monotonic())
@@ -165,7 +170,14 @@ class Collector:
         """Close the collector."""
         self.close()
 
-    def _next_name(self) -> str:
+    def _name(self, frame_id: object) -> str:
+        """Return the caller's name as text that can be stored everywhere, or else a new one."""
+        try:
+            if frame_id is not None:
+                # File names that are not UTF-8 come with lone surrogates, which no database takes.
+                return str(frame_id).encode("utf-8", "backslashreplace").decode()
+        except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
+            self._engine.report(f"a frame_id of type {type(frame_id).__name__!r} is no name", exc)
         return f"{self._assembly.run.run_id}-{next(self._numbers)}"
 
     def _dropped(self, name: str, reason: str) -> Ticket:
@@ -173,9 +185,7 @@ class Collector:
         self._engine.tally.drop(reason)
         return Ticket(status="dropped", reason=reason, frame_id=name)
 
-    def _hand_over(
-        self, offer: Offer, name: str, owned: bool, wait_accepted_s: float | None
-    ) -> Ticket:
+    def _hand_over(self, offer: Offer, name: str, owned: bool, wait_s: float | None) -> Ticket:
         pending = offer.pending
         if pending is None:
             return offer.ticket(name)
@@ -187,7 +197,12 @@ class Collector:
             pending = replace(pending, frame=frame, prediction=snapshot(pending.prediction))
         except Exception as exc:  # noqa: BLE001 - a PIL image that does not load, no memory
             return self._engine.refuse(frame, exc, key=None).ticket(name)
-        return self._handoff.put(pending, wait_accepted_s=wait_accepted_s)
+        return self._handoff.put(pending, wait_accepted_s=wait_s)
+
+
+def _seconds(value: float) -> float:
+    """Return a time that a thread can wait; infinity is as long as the platform can."""
+    return max(0.0, min(float(value), threading.TIMEOUT_MAX))
 
 
 def _best(tickets: Sequence[Ticket], name: str) -> Ticket:

@@ -37,7 +37,7 @@ class RunProgress:
             TextColumn("{task.fields[found]}"),
             TimeElapsedColumn(),
             console=console,
-            disable=quiet,
+            disable=quiet or not console.is_terminal,  # a file or a pipe would get an empty line
             transient=True,
         )
         self._tasks = {
@@ -92,5 +92,5 @@ class RunProgress:
 def _length(source: object) -> int | None:
     try:
         return len(source)  # type: ignore[arg-type]  # a source may not know, and says so
-    except TypeError:
+    except Exception:  # noqa: BLE001 - a plugin boundary: a bar without an end is no reason to stop
         return None

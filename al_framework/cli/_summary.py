@@ -23,17 +23,20 @@ def print_summary(
     kind = "dry run, nothing written" if dry_run else f"run {summary.run.run_id}"
     console.print(Text(f"{summary.run.name} ({kind}) {ended} {seconds:.1f} s", style="bold"))
     console.print(_funnel(counts, dry_run=dry_run))
+    console.print()
     console.print(_strategies(counts))
     if counts.sinks:
+        console.print()
         console.print(_sinks(assembly, counts))
     for heading, lines, style in (
         ("failed", failures, "red"),
         ("look at", summary.problems, "yellow"),
     ):
         if lines:
+            console.print()
             console.print(Text(heading, style=f"bold {style}"))
-            for line in lines:
-                console.print(Text(f"  - {line}"))
+            for line in lines:  # never broken, so that paths can be copied and searched for
+                console.print(Text(f"  - {line}"), soft_wrap=True)
 
 
 def _funnel(counts: Counts, *, dry_run: bool) -> Table:

@@ -59,7 +59,9 @@ def explain(ctx: click.Context, frame: str, file: Path, as_json: bool) -> None:
     document = read_document(file)
     host = discover_host(plugin_switches(document), ctx)
     configuration = load_configuration(document, host)
-    found = list(_from_spool(configuration, frame)) or list(_from_manifests(configuration, frame))
+    found = list(_from_spool(configuration, frame)) or _exact(
+        list(_from_manifests(configuration, frame)), frame
+    )
     if not found:
         raise click.ClickException(
             f"frame {frame!r}: neither the spool '{configuration.spool_dir}' nor a manifest knows "
@@ -123,8 +125,14 @@ def _from_manifests(configuration: Configuration, frame: str) -> Iterator[Explan
                     )
 
 
+def _exact(found: list[Explanation], frame: str) -> list[Explanation]:
+    """Return the frames of that very name, or all if there is none, as the spool does."""
+    return [one for one in found if one.frame_id == frame] or found
+
+
 def _datapoint(line: str, frame: str) -> dict[str, Any] | None:
-    if frame not in line:  # most lines: not worth parsing
+    # Most lines are not worth parsing. The sink writes ASCII only, so a name may stand escaped.
+    if not frame or json.dumps(frame)[1:-1] not in line:
         return None
     try:
         values = json.loads(line)

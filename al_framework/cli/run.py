@@ -59,7 +59,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by cl
         )
     console = Console(stderr=as_json)
     assembly = assemble(configuration, host, with_sources=True, dry_run=dry_run)
-    summary, failures = _drive(assembly, again=again or dry_run, console=console, quiet=quiet)
+    try:
+        summary, failures = _drive(assembly, again=again or dry_run, console=console, quiet=quiet)
+    except KeyboardInterrupt:  # the second Ctrl-C: what was accepted is safe in the spool
+        sys.exit(EXIT_INTERRUPTED)
     if as_json:
         click.echo(json.dumps(asdict(summary) | {"failures": failures}, indent=2))
     else:

