@@ -29,7 +29,8 @@ from al_framework.api import (
     Verdict,
     hookimpl,
 )
-from al_framework.assembly import _directory_name, assemble, assemble_from
+from al_framework.assembly import assemble, assemble_from
+from al_framework.assembly.building import _directory_name
 from al_framework.config.loading import load_configuration, read_document
 from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.limits.memory import MemoryLedger
@@ -253,7 +254,7 @@ def test_components_start_in_order_and_close_in_reverse(build, plugin):
     summary = drive(assembly)
     closed = [event for event in plugin.events if event.startswith("close")]
 
-    names = ["reader", "model", "all", "a", "cam"]
+    names = ["cam", "reader", "model", "all", "a"]
     assert started == [f"{moment} {n}" for n in names for moment in ("init", "start")] + [
         "run started line"
     ]
@@ -279,11 +280,11 @@ def test_a_run_is_told_in_order(build, plugin):
 @pytest.mark.parametrize(
     ("change", "who", "closed"),
     [
-        ({"adapter": "reader"}, "prediction adapter 'reader'", []),
-        ({"predictor": "model"}, "predictor 'model'", ["reader"]),
-        ({"strategy": "all"}, "strategy 'all'", ["model", "reader"]),
-        ({"sink": "a"}, "sink 'a'", ["all", "model", "reader"]),
-        ({"source": "cam"}, "source 'cam'", ["a", "all", "model", "reader"]),
+        ({"source": "cam"}, "source 'cam'", []),
+        ({"adapter": "reader"}, "prediction adapter 'reader'", ["cam"]),
+        ({"predictor": "model"}, "predictor 'model'", ["reader", "cam"]),
+        ({"strategy": "all"}, "strategy 'all'", ["model", "reader", "cam"]),
+        ({"sink": "a"}, "sink 'a'", ["all", "model", "reader", "cam"]),
     ],
 )
 def test_a_component_that_fails_is_named_and_those_before_are_closed(
@@ -348,7 +349,7 @@ def test_a_sink_that_fails_at_the_end_is_logged_and_nothing_else(
     assert record.getMessage() == message
     assert bool(record.exc_info) is (error == "runtime")
     assert "run finished 3" in plugin.events
-    assert plugin.events[-1] == "close reader"
+    assert plugin.events[-1] == "close cam"
 
 
 COUNTING = {"name": "count [x]/..", "type": "counting"}

@@ -49,7 +49,9 @@ def read_header(data: bytes) -> Header:
         UnreadableError: The bytes are of no format we read, malformed, or beyond the caps.
     """
     if len(data) > MAX_BYTES:
-        raise UnreadableError(f"holds {len(data)} bytes, more than the {MAX_BYTES} we read")
+        raise UnreadableError(
+            f"holds {len(data)} bytes, more than the {MAX_BYTES} we read: make it smaller"
+        )
     if not data:
         raise UnreadableError("is empty: it holds no bytes")
     if _jpeg.is_jpeg(data):
@@ -78,7 +80,9 @@ def check_size(size: ImageSize) -> None:
     if width < 1 or height < 1:
         raise UnreadableError(f"is {width}x{height} pixels: it is empty")
     if width * height > MAX_PIXELS:
-        raise UnreadableError(f"is {width}x{height} pixels, more than the {MAX_PIXELS} we decode")
+        raise UnreadableError(
+            f"is {width}x{height} pixels, more than the {MAX_PIXELS} we decode: scale it down"
+        )
 
 
 def upright(size: ImageSize, orientation: int) -> ImageSize:

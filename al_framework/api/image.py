@@ -224,7 +224,8 @@ def _read_file(path: Path) -> bytes:
             raise ImageError(f"{name} cannot be read: it is not a file")
         if status.st_size > MAX_BYTES:
             raise ImageError(
-                f"{name} holds {status.st_size} bytes, more than the {MAX_BYTES} we read"
+                f"{name} holds {status.st_size} bytes, more than the {MAX_BYTES} we read: make it "
+                "smaller"
             )
         return path.read_bytes()
     except OSError as exc:

@@ -76,6 +76,10 @@ def _checked(name: str, frame: object, prediction: object) -> tuple[Frame, Predi
         raise TypeError(
             f"adapter {name!r} split off an object of type {type(frame).__name__!r}: yield frames"
         )
+    if not isinstance(frame.frame_id, str):  # anything else would fail the whole group later
+        raise TypeError(
+            f"adapter {name!r} named a frame {frame.frame_id!r}: a frame's name is text"
+        )
     if not isinstance(prediction, Detections | Classification | Unlabelled):
         raise TypeError(
             f"adapter {name!r} returned an object of type {type(prediction).__name__!r}: return "

@@ -87,7 +87,8 @@ class DirectorySink(Sink[DirectorySinkOptions]):
                 self._remove_stale()
         except (FileExistsError, NotADirectoryError) as exc:
             raise SinkPausedError(
-                f"{where} cannot be created: {exc.filename!r} is a file: choose another path"
+                f"{where} cannot be created: {str(_obstacle(self._images))!r} is a file: choose "
+                "another path"
             ) from exc
         except OSError as exc:
             raise SinkPausedError(
@@ -168,3 +169,8 @@ class DirectorySink(Sink[DirectorySinkOptions]):
         for partial in self._images.glob(".*.partial"):
             if partial.stat().st_mtime < oldest:
                 partial.unlink(missing_ok=True)
+
+
+def _obstacle(path: Path) -> Path:
+    """Return the nearest part of a path that exists: the file that is in the way."""
+    return next(part for part in (path, *path.parents) if part.exists())

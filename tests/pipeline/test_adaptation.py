@@ -143,6 +143,17 @@ def test_an_adapter_that_splits_off_something_else_is_named(read):
         read({}, broken)
 
 
+def test_an_adapter_that_names_a_frame_by_a_number_is_named(read):
+    numbered = Frame(frame_id=7, image=sample_frame().image)
+    broken = type("Broken", (Dicts,), {"split": lambda self, document, frame: [(numbered, 1)]})
+    broken.adapt = lambda self, document, *, frame, prediction_type: FOUND
+
+    with pytest.raises(
+        TypeError, match=r"^adapter 'dicts' named a frame 7: a frame's name is text$"
+    ):
+        read({}, broken)
+
+
 def test_errors_of_an_adapter_pass(read):
     def fail(self, document, *, frame, prediction_type):
         raise PredictionError("the box 3 has no width")

@@ -59,10 +59,11 @@ def test_what_is_accepted_is_delivered_without_being_asked(bench):
 
 
 def test_nothing_runs_before_start(bench):
+    before = set(threading.enumerate())
     bench.delivery({"s": instantly})
     bench.accept()
 
-    assert "al-delivery" not in [thread.name for thread in threading.enumerate()]
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_slow_sink_does_not_delay_another(bench):
@@ -301,13 +302,14 @@ def test_closing_after_the_spool_says_what_is_left(bench, caplog):
 
 
 def test_idle_threads_end_when_closed(bench):
+    before = set(threading.enumerate())
     delivery = bench.delivery({"s": instantly})
     delivery.start()
     bench.accept(20)
     delivery.drain(PATIENCE_S)
     delivery.close(PATIENCE_S)
 
-    assert "al-delivery" not in [thread.name for thread in threading.enumerate()]
+    assert set(threading.enumerate()) <= before
 
 
 def test_idle_threads_but_one_wait_without_polling(bench):

@@ -1,0 +1,110 @@
+"""What was assembled, from its start to its end."""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from al_framework.api import (
+    AlFrameworkError,
+    Clock,
+    Counts,
+    Predictor,
+    RunInfo,
+    RunSummary,
+    Sink,
+)
+from al_framework.config.models import Configuration
+from al_framework.host.plugins import PluginHost
+from al_framework.pipeline.delivery import Delivery
+from al_framework.pipeline.engine import Engine
+from al_framework.pipeline.runner import BoundSource, Runner
+from al_framework.pipeline.spool import Spool
+from al_framework.pipeline.strategy_state import save_state
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Assembly:
+    """Everything that lives as long as a run.
+
+    Attributes:
+        configuration: What the user wrote.
+        host: The plugins.
+        clock: Time.
+        run: The run's name and seed.
+        engine: The stages.
+        sources: Started sources; empty for library use.
+        predictor: The started model, or None.
+        sinks: Started sinks by name; empty in a dry run.
+        spool: The spool; None in a dry run.
+        delivery: The delivery workers; None in a dry run.
+    """
+
+    configuration: Configuration
+    host: PluginHost
+    clock: Clock
+    run: RunInfo
+    engine: Engine
+    sources: tuple[BoundSource, ...]
+    predictor: Predictor | None
+    sinks: Mapping[str, Sink]
+    spool: Spool | None
+    delivery: Delivery | None
+    stack: ExitStack
+
+    def counts(self) -> Counts:
+        """Return where every offered frame is by now."""
+        sinks = {} if self.delivery is None else self.delivery.counts()
+        return self.engine.tally.counts(sinks)
+
+    def runner(self, *, again: bool, wait_for_room: Callable[[], bool]) -> Runner:
+        """Return the loop that drives the sources.
+
+        Args:
+            again: Offer frames that an earlier run has dealt with, too.
+            wait_for_room: Called when the spool is full; tells whether room may have appeared.
+        """
+        spool = self.spool
+        return Runner(
+            engine=self.engine,
+            predictor=self.predictor,
+            seen=(lambda _: False) if again or spool is None else spool.seen,
+            wait_for_room=wait_for_room,
+            clock=self.clock,
+        )
+
+    def finish(self, *, deadline_s: float, interrupted: bool = False) -> RunSummary:
+        """Deliver until the deadline, tell everybody how it went, and close every component.
+
+        Raises:
+            SpoolError: The spool cannot be used any more; what was accepted lies on its disk.
+        """
+        try:
+            if self.delivery is not None:
+                deadline = self.clock.monotonic() + deadline_s
+                self.delivery.drain(deadline_s)
+                self.delivery.close(max(0.0, deadline - self.clock.monotonic()))
+            if self.spool is not None:  # a dry run leaves nothing behind
+                for slot in self.engine.sampler.slots:
+                    for source, strategy in slot.instances().items():
+                        save_state(strategy, source)
+            summary = RunSummary(
+                run=self.run,
+                finished_at=self.clock.time(),
+                counts=self.counts(),
+                problems=(*self.host.problems, *self.engine.tally.problems()),
+                interrupted=interrupted,
+            )
+            for name, sink in self.sinks.items():
+                try:
+                    sink.finish_run(summary)
+                except Exception as exc:  # a plugin boundary: what was delivered is safe already
+                    known = isinstance(exc, AlFrameworkError | OSError)
+                    text = "sink %r could not finish the run: %s"
+                    logger.log(logging.ERROR, text, name, exc, exc_info=not known)
+            self.host.notify("al_run_finished", summary=summary)
+            return summary
+        finally:
+            self.stack.close()

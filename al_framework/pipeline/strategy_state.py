@@ -1,0 +1,41 @@
+"""Carry the state of a stateful strategy from one run to the next."""
+
+import json
+import logging
+from pathlib import Path
+
+from al_framework.api import Strategy
+
+logger = logging.getLogger(__name__)
+
+
+def load_state(strategy: Strategy, source: str) -> None:
+    """Give a stateful strategy what it knew of a source; one whose file is torn begins anew."""
+    path = _file(strategy, source)
+    if not strategy.stateful or not path.is_file():
+        return
+    try:
+        state = json.loads(path.read_text())
+    except (OSError, ValueError) as exc:  # torn by a power cut, say
+        name = strategy.context.name
+        logger.warning("the state of strategy %r cannot be read (%s): it begins anew", name, exc)
+        return
+    strategy.load_state_dict(state)
+
+
+def save_state(strategy: Strategy, source: str) -> None:
+    """Keep what a stateful strategy knows of a source; never raises."""
+    if not strategy.stateful:
+        return
+    path = _file(strategy, source)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps(strategy.state_dict()))
+        partial.replace(path)
+    except Exception:  # a plugin boundary: the state is a convenience, the run is over
+        logger.exception("the state of strategy %r could not be kept", strategy.context.name)
+
+
+def _file(strategy: Strategy, source: str) -> Path:
+    return strategy.context.state_dir / f"{source.encode().hex() or 'submitted'}.json"
