@@ -1,7 +1,8 @@
 """Both ledgers keep the same promises."""
 
-import multiprocessing
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -244,34 +245,18 @@ def test_the_steps_of_a_spool_mean_nothing_in_memory(tmp_path):
     assert ledger.peek(["a"], DAY) == "a"
 
 
-def _reserve_many(path: Path, lock: Any, worker: int, granted: Any) -> None:
-    ledger = SqliteLedger({"a": [rule("daily", 60)]}, scope="s")
-    with sqlite_transaction(path, lock) as tx:
-        ledger.prepare(tx)
-    for n in range(25):
-        with sqlite_transaction(path, lock) as tx:
-            if ledger.reserve(["a"], f"{worker}-{n}", DAY, tx) is not None:
-                granted.put(1)
-    ledger.close()
-
-
 def test_processes_share_a_sqlite_ledger_exactly(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    lock, granted = context.Lock(), context.Queue()
-    books = sqlite_books(tmp_path / "ledger.db", {"a": [rule("daily", 60)]})
-    arguments = [(tmp_path / "ledger.db", lock, n, granted) for n in range(4)]
-    processes = [context.Process(target=_reserve_many, args=a) for a in arguments]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join(60)
-    count = 0
-    while not granted.empty():
-        count += granted.get()
-    granted.close()
+    path = tmp_path / "ledger.db"
+    books = sqlite_books(path, {"a": [rule("daily", 60)]})
+    child = str(Path(__file__).with_name("ledger_child.py"))
+    processes = [
+        subprocess.Popen([sys.executable, child, str(path), str(n)], stdout=subprocess.PIPE)
+        for n in range(4)
+    ]
+    granted = [int(process.communicate(timeout=60)[0]) for process in processes]
 
-    assert [0] * 4 == [process.exitcode for process in processes]
-    assert count == 60
+    assert [0] * 4 == [process.returncode for process in processes]
+    assert sum(granted) == 60
     assert books.ledger.used("a", DAY)["daily"] == 60
     assert books.ledger.peek(["a"], DAY) is None
     books.ledger.close()
