@@ -7,6 +7,8 @@ behind a bounded ring that the thread polls.
 
 import atexit
 import itertools
+import logging
+import math
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,10 +17,12 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from al_framework.api import (
+    AlFrameworkError,
     ColorOrder,
     Counts,
     Frame,
     Image,
+    ImageError,
     ImageInput,
     Ticket,
 )
@@ -26,6 +30,8 @@ from al_framework.assembly import Assembly, assemble_from
 from al_framework.pipeline.engine import Engine, Offer
 from al_framework.pipeline.handoff import Handoff
 from al_framework.pipeline.snapshot import snapshot
+
+logger = logging.getLogger(__name__)
 
 POLL_S = 0.005
 
@@ -101,10 +107,12 @@ class Collector:
             return self._dropped(name, "shutdown")
         try:
             wait_s = None if wait_accepted_s is None else _seconds(wait_accepted_s)
+            model = None if model_id is None else str(model_id)
+            inference = None if inference_id is None else str(inference_id)
             frame = Frame(
                 frame_id=name,
                 image=Image(image, color=color),
-                captured_at=captured_at,
+                captured_at=_epoch_seconds(captured_at),
                 attributes={str(key): str(value) for key, value in attributes.items()},
             )
         except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
@@ -117,8 +125,8 @@ class Collector:
                 frame,
                 prediction,
                 prediction_type=prediction_type,
-                model_id=model_id,
-                inference_id=inference_id,
+                model_id=model,
+                inference_id=inference,
             )
         except Exception as exc:  # noqa: BLE001 - as above: a prediction type that is a list, say
             return self._engine.refuse(frame, exc, key=None).ticket(name)
@@ -140,8 +148,8 @@ class Collector:
     def close(self, deadline_s: float = 5.0) -> None:
         """Empty the ring to disk, deliver until the deadline, and stop.
 
-        What is not delivered by then is safe on disk and delivered by the next run. Safe to call
-        twice.
+        What is not delivered by then is safe on disk and delivered by the next run. Never raises;
+        safe to call twice.
         """
         if self._closed:
             return
@@ -151,7 +159,19 @@ class Collector:
         deadline = self._assembly.clock.monotonic() + deadline_s
         self._handoff.close(deadline_s)
         left = max(0.0, deadline - self._assembly.clock.monotonic())
-        self._assembly.finish(deadline_s=left)
+        try:
+            summary = self._assembly.finish(deadline_s=left)
+        except AlFrameworkError as exc:
+            # Raised from here it would hide the caller's own error at the end of a with block.
+            logger.error("the collector could not be closed properly: %s", exc)  # noqa: TRY400 - the text says it all
+            return
+        for sink, counts in summary.counts.sinks.items():
+            if counts.pending:
+                logger.warning(
+                    "sink %r: %d datapoints are still to be delivered; they are safe in the spool",
+                    sink,
+                    counts.pending,
+                )
 
     def stats(self) -> Counts:
         """Return where every offered frame is by now."""
@@ -211,3 +231,11 @@ def _best(tickets: Sequence[Ticket], name: str) -> Ticket:
     if not tickets:
         return Ticket(status="not_selected", reason="the prediction holds no crops", frame_id=name)
     return min(tickets, key=lambda ticket: order.index(ticket.status))
+
+
+def _epoch_seconds(moment: float | None) -> float | None:
+    if moment is None:
+        return None
+    if isinstance(moment, bool | str) or not math.isfinite(float(moment)):
+        raise ImageError(f"captured_at is {moment!r}: pass UTC epoch seconds, as time.time() does")
+    return float(moment)

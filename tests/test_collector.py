@@ -258,6 +258,8 @@ def test_a_limit_that_is_spent_meanwhile_is_limited_at_the_end(collect, plugin):
         (object(), "an image of type 'object' cannot be read"),
         (np.zeros((4, 4), dtype=np.float32), "float32"),
         (np.zeros((2, 2, 2, 2), dtype=np.uint8), "(2, 2, 2, 2)"),
+        ("iVBORw0KGgo" * 1000, "a text of 11000 characters, 'iVBORw0KGgoiVBORw0KG'…, is no path"),
+        ("https://a.b/c.jpg", "'https://a.b/c.jpg' is an address: fetch it and pass the bytes"),
     ],
 )
 def test_what_is_no_image_is_invalid_at_once(collect, image, reason):
@@ -778,3 +780,75 @@ def test_an_image_given_as_a_path_is_read_by_the_other_thread(collect, tmp_path,
     collector.submit(file, wait_accepted_s=LONG_S)
 
     assert set(readers) == {"al-spool"}
+
+
+@pytest.mark.parametrize(
+    ("keywords", "reason"),
+    [
+        ({"color": "RGB"}, "the colour order 'RGB' is unknown: choose 'bgr' or 'rgb'"),
+        ({"captured_at": "now"}, "captured_at is 'now': pass UTC epoch seconds"),
+        ({"captured_at": math.nan}, "captured_at is nan: pass UTC epoch seconds"),
+    ],
+)
+def test_what_is_known_of_a_frame_is_checked_at_once(collect, keywords, reason):
+    ticket = collect().submit(sample_pixels(), **keywords)
+
+    assert ticket.status == "invalid"
+    assert reason in ticket.reason
+
+
+def test_a_model_named_by_a_number_is_named_by_its_text(collect):
+    collector = collect()
+    collector.submit(sample_jpeg(), model_id=3, inference_id=7, captured_at=12)
+    collector.close()
+
+    (line,) = manifest()
+    assert (line["model_id"], line["inference_id"], line["captured_at"]) == ("3", "7", 12.0)
+
+
+def test_closing_never_raises_and_says_what_is_wrong(collect, tmp_path, caplog):
+    collector = collect()
+    (database,) = tmp_path.rglob("spool.db")
+    database.unlink()
+    collector.close()
+
+    assert "the collector could not be closed properly: spool '" in caplog.text
+
+
+def test_closing_says_what_is_still_to_be_delivered(collect, plugin, caplog):
+    collector = collect(sinks=[{"type": "flaky"}])
+    plugin.away = True
+    assert collector.submit(sample_jpeg(), wait_accepted_s=LONG_S).status == "accepted"
+    collector.close(0.0)
+
+    assert "sink 'flaky': 1 datapoints are still to be delivered; they are safe" in caplog.text
+
+
+FORKED = """
+import os, sys
+from al_framework import Collector
+from al_framework.testing import sample_jpeg
+
+collector = Collector.from_config("al.json")
+collector.submit(sample_jpeg(seed=1), wait_accepted_s=60)
+child = os.fork()
+if child == 0:
+    ticket = collector.submit(sample_jpeg(seed=2), frame_id="child", wait_accepted_s=60)
+    counts = collector.stats()
+    collector.close()
+    os._exit(0 if (ticket.status, counts.offered, counts.accepted) == ("accepted", 1, 1) else 9)
+status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+collector.close()
+sys.exit(status)
+"""
+
+
+def test_a_forked_child_collects_on_its_own(tmp_path):
+    (tmp_path / "al.json").write_text(json.dumps(document(ALL)))
+    command = [sys.executable, "-c", FORKED]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(manifest(tmp_path)) == 2

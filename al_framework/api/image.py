@@ -29,6 +29,9 @@ ImageInput: TypeAlias = (
 )
 
 
+_MAX_PATH = 4096  # Linux's PATH_MAX
+
+
 class Image:
     """One picture, from wherever it comes.
 
@@ -57,6 +60,8 @@ class Image:
         self._header: _formats.Header | None = None
         self._pixels: Pixels | None = None
         self._lock = threading.Lock()
+        if color not in ("bgr", "rgb"):
+            raise ImageError(f"the colour order {color!r} is unknown: choose 'bgr' or 'rgb'")
         if isinstance(value, bytes):
             self._data = value
         elif isinstance(value, np.ndarray):
@@ -64,7 +69,7 @@ class Image:
         elif isinstance(value, bytearray | memoryview):
             self._data = bytes(value)
         elif isinstance(value, str | os.PathLike):
-            self._path = Path(value)
+            self._path = _checked_path(value)
         elif hasattr(value, "getexif") and hasattr(value, "tobytes"):
             self._pil = value
         else:
@@ -214,6 +219,18 @@ class Image:
 
     def _name(self) -> str:
         return f"the image {str(self._path)!r}" if self._path is not None else "the image"
+
+
+def _checked_path(value: "str | os.PathLike[str]") -> Path:
+    text = os.fspath(value)
+    if len(text) > _MAX_PATH:
+        raise ImageError(
+            f"a text of {len(text)} characters, {text[:20]!r}…, is no path: if it is base64, "
+            "decode it and pass the bytes"
+        )
+    if text.startswith(("http://", "https://", "data:")):
+        raise ImageError(f"{text[:80]!r} is an address: fetch it and pass the bytes")
+    return Path(value)
 
 
 def _read_file(path: Path) -> bytes:

@@ -135,7 +135,10 @@ class Builder:
             component = entry.component(entry.options, self._context(entry))
             self._stack.callback(_close, component, who)
             component.start()
-        except Exception as exc:  # a plugin boundary: half a configuration collects the wrong data
+        except (
+            Exception,
+            SystemExit,
+        ) as exc:  # a plugin boundary: half a configuration would collect the wrong data
             known = isinstance(exc, AlFrameworkError | OSError)
             text = str(exc) if known else f"{type(exc).__name__}: {exc}"
             text = text.removeprefix(f"{entry.kind} {entry.name!r}: ")  # it is named already

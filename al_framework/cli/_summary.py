@@ -23,6 +23,8 @@ def print_summary(
     kind = "dry run, nothing written" if dry_run else f"run {summary.run.run_id}"
     console.print(Text(f"{summary.run.name} ({kind}) {ended} {seconds:.1f} s", style="bold"))
     console.print(_funnel(counts, dry_run=dry_run))
+    if counts.skipped and not counts.offered:
+        console.print("nothing new to look at; al run --again offers every frame once more")
     console.print()
     console.print(_strategies(counts))
     if counts.sinks:

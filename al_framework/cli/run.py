@@ -40,7 +40,7 @@ _POLL_S = 0.1
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by click by name
     ctx: click.Context, file: Path, dry_run: bool, again: bool, as_json: bool, quiet: bool
 ) -> None:
-    r"""Collect from the sources of FILE until they end.
+    """Collect from the sources of FILE until they end.
 
     Ctrl-C stops after the frame at hand and delivers what it can in five seconds; the rest is safe
     on disk, and the next run goes on from there.
@@ -48,7 +48,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by cl
     \b
     Exit status: 0 all done, 1 something failed or is still to be delivered, 2 the configuration
     has faults, 3 a strategy was switched off, 130 interrupted.
-    """
+    """  # noqa: D301 - click has to see the character that keeps a paragraph from being filled
     document = read_document(file)
     host = discover_host(plugin_switches(document), ctx)
     configuration = load_configuration(document, host)
@@ -57,6 +57,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by cl
             f"{file} names no source: add 'sources:', or use it from a program with "
             "al_framework.Collector"
         )
+    if not configuration.active_learning.enabled:
+        raise click.UsageError(f"{file}: active_learning.enabled is false: there is nothing to do")
     console = Console(stderr=as_json)
     assembly = assemble(configuration, host, with_sources=True, dry_run=dry_run)
     try:
@@ -103,12 +105,17 @@ def _drain(assembly: Assembly, stop: threading.Event, progress: RunProgress) -> 
             break
         if stalled():
             break
+    reasons = delivery.reasons()
     return [
-        f"sink {name!r}: {counts.pending} still to be delivered; they are safe in the spool, run "
-        "again to go on"
+        f"sink {name!r}: {counts.pending} still to be delivered{_because(reasons.get(name))}; they "
+        "are safe in the spool, run again to go on"
         for name, counts in delivery.counts().items()
         if counts.pending
     ]
+
+
+def _because(reason: str | None) -> str:
+    return "" if reason is None else f" ({reason})"
 
 
 def _stalled(assembly: Assembly) -> Callable[[], bool]:

@@ -64,6 +64,12 @@ class Adaptation:
                 "'adapter' in the configuration",
                 frame_id=frame.frame_id,
             )
+        if isinstance(document, list | tuple):
+            raise PredictionError(
+                f"a prediction of type {kind!r} holds {len(document)} of them: pass one, for one "
+                "frame",
+                frame_id=frame.frame_id,
+            )
         names = ", ".join(repr(name) for name, _ in self._adapters) or "none"
         raise PredictionError(
             f"no adapter accepts a prediction of type {kind!r}; installed are {names}",

@@ -154,7 +154,7 @@ class Engine:
         decided_at = self.clock.time()
         try:
             parts = list(self._adaptation.read(document, frame, prediction_type))
-        except Exception as exc:  # noqa: BLE001 - a plugin boundary: adapters raise what they like
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: adapters raise what they like
             self.tally.offer()
             return [self.refuse(frame, exc, key=key, decided_at=decided_at)]
         offers = []
@@ -177,7 +177,12 @@ class Engine:
         return offers
 
     def refuse(
-        self, frame: Frame, exc: Exception, *, key: FrameKey | None, decided_at: float | None = None
+        self,
+        frame: Frame,
+        exc: BaseException,
+        *,
+        key: FrameKey | None,
+        decided_at: float | None = None,
     ) -> Offer:
         """Count an offered frame as lost, and say why.
 

@@ -14,6 +14,7 @@ from al_framework.api import AlFrameworkError, SpoolFullError, Ticket
 from al_framework.pipeline.engine import Engine, Pending
 from al_framework.pipeline.ring import Ring
 from al_framework.pipeline.spool import Acceptance, Candidate
+from al_framework.pipeline.spool.locking import tell_after_fork
 
 POLL_S = 0.02
 GROUP_ITEMS = 16
@@ -42,10 +43,22 @@ class Handoff:
         self._ring: Ring[_Work] = ring if ring is not None else Ring()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="al-spool", daemon=True)
+        self._told_of_full_ring = False
+        tell_after_fork(self)
 
     def start(self) -> None:
         """Start the spool's thread."""
         self._thread.start()
+
+    def after_fork(self) -> None:
+        """Begin anew in the child: what waits in the parent's ring is the parent's."""
+        started = self._thread.ident is not None and not self._closing.is_set()
+        self._ring = self._ring.empty_copy()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="al-spool", daemon=True)
+        self._engine.tally.begin_anew()
+        if started:
+            self._thread.start()
 
     def put(self, pending: Pending, *, wait_accepted_s: float | None) -> Ticket:
         """Queue a frame, or drop it when the ring is full; wait for its end only if asked to."""
@@ -55,6 +68,8 @@ class Handoff:
         if closing or not self._ring.append(work, pending.frame.image.nbytes):
             reason = "shutdown" if closing else "ring_full"
             self._engine.tally.drop(reason)
+            if not closing:
+                self._tell_of_full_ring()
             return Ticket(status="dropped", reason=reason, frame_id=name)
         if wait_accepted_s is not None:
             work.done.wait(wait_accepted_s)
@@ -75,6 +90,15 @@ class Handoff:
                 self._engine.tally.drop("shutdown")
                 name = work.pending.frame.frame_id
                 _settle(work, Ticket(status="dropped", reason="shutdown", frame_id=name))
+
+    def _tell_of_full_ring(self) -> None:
+        if not self._told_of_full_ring:  # once; the counter goes on
+            self._told_of_full_ring = True
+            self._engine.report(
+                "frames come faster than they can be stored: those that find the ring full are "
+                "dropped and counted as 'ring_full'",
+                None,
+            )
 
     def _work(self) -> None:
         _give_way()

@@ -44,6 +44,10 @@ class Ring(Generic[T]):
             self._bytes -= sum(nbytes for _, nbytes in taken)
         return [item for item, _ in taken]
 
+    def empty_copy(self) -> "Ring[T]":
+        """Return a ring of the same bounds with nothing in it, for the child of a fork."""
+        return Ring(max_items=self._max_items, max_bytes=self._max_bytes)
+
     def __len__(self) -> int:
         """Return how many entries wait."""
         return len(self._entries)

@@ -133,7 +133,7 @@ class Runner:
         try:
             _ = frame.image.size  # the header only: a text file named .jpg is found here
             document = self._predict(source, frame)
-        except Exception as exc:  # noqa: BLE001 - a plugin boundary: one bad frame never stops a run
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: one bad frame never stops a run
             self._engine.tally.offer()
             self._add(self._engine.refuse(frame, exc, key=key).entry)
             return

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from al_framework.api import Frame, Prediction, Strategy, StrategyVerdict, Unlabelled, Verdict
 from al_framework.pipeline.selection import draw
+from al_framework.pipeline.sharing import read_only
 from al_framework.pipeline.tally import StrategyTally
 
 MAX_FAULTS_IN_A_ROW = 20
@@ -106,7 +107,10 @@ class Sampler:
     ) -> list[StrategyVerdict]:
         """Return the verdicts of the strategies that read pixels, or of those that do not."""
         verdicts: list[StrategyVerdict] = []
-        for slot in self._by_need[pixels]:
+        slots = self._by_need[pixels]
+        if slots:
+            prediction = read_only(prediction)
+        for slot in slots:
             tally = slot.tally
             if tally.disabled:
                 continue
@@ -116,7 +120,7 @@ class Sampler:
                 continue
             try:
                 verdict = _checked(slot.evaluate(frame, prediction))
-            except Exception as exc:  # noqa: BLE001 - a plugin boundary: one strategy must not take the others with it
+            except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: one strategy must take neither the others nor the program with it
                 self._fault(slot, frame, exc)
                 continue
             slot.faults_in_a_row = 0
@@ -137,7 +141,7 @@ class Sampler:
             return list(first)
         return sorted((*first, *second), key=lambda entry: self._positions[entry.strategy])
 
-    def _fault(self, slot: StrategySlot, frame: Frame, exc: Exception) -> None:
+    def _fault(self, slot: StrategySlot, frame: Frame, exc: BaseException) -> None:
         with slot.tally.lock:
             slot.tally.evaluated += 1
             slot.tally.failed += 1

@@ -36,6 +36,14 @@ class Tally:
         self._problems: list[str] = []
         self._unlisted = 0
 
+    def begin_anew(self) -> None:
+        """Forget every frame, in the child of a fork: they are counted by the parent."""
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(self._counts, 0)
+        self._dropped = {}
+        for tally in self._strategies.values():
+            tally.begin_anew()
+
     def offer(self) -> None:
         """Count a frame in: it is queued until it is settled."""
         with self._lock:
@@ -122,6 +130,12 @@ class StrategyTally:
         self.not_eligible = 0
         self.failed = 0
         self.disabled = False
+
+    def begin_anew(self) -> None:
+        """Forget what was counted before a fork, but not that the strategy was switched off."""
+        self.lock = threading.Lock()
+        for name in ("evaluated", "matched", "selected", "paid", "not_eligible", "failed"):
+            setattr(self, name, 0)
 
     def counts(self) -> StrategyCounts:
         """Return the counters as they stand."""

@@ -119,6 +119,11 @@ class DirectorySink(Sink[DirectorySinkOptions]):
         """Write the page, unless it is switched off."""
         if not self.options.page:
             return
+        idle = summary.counts.offered == 0 and not any(
+            counts.delivered for counts in summary.counts.sinks.values()
+        )
+        if idle and (self._directory / "index.html").exists():
+            return  # nothing was looked at: the page still tells of the last run that did
         from al_framework_local.page import write_page
 
         write_page(self._directory, summary, sink=self.context.name, limit=self.options.page_images)

@@ -373,3 +373,24 @@ def test_the_summary_names_the_run_and_its_problems(al, desk, option):
     out = al("run", "al.yaml", option).out
 
     assert "frame 'cam/bad.jpg'" in (json.loads(out)["problems"][0] if option == "--json" else out)
+
+
+def test_collection_that_is_switched_off_reads_nothing(al, desk):
+    desk.add_frames(2)
+    desk.write()
+    text = (desk.directory / "al.yaml").read_text().replace("enabled: true", "enabled: false")
+    (desk.directory / "al.yaml").write_text(text)
+    result = al("run", "al.yaml")
+
+    assert result.status == 2
+    assert "al.yaml: active_learning.enabled is false: there is nothing to do" in result.err
+
+
+def test_a_run_with_nothing_new_says_how_to_look_again(al, desk):
+    desk.add_frames(2)
+    desk.write()
+    first, second = al("run", "al.yaml"), al("run", "al.yaml")
+
+    hint = "nothing new to look at; al run --again offers every frame once more"
+    assert hint not in first.out
+    assert hint in second.out

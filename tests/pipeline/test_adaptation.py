@@ -169,3 +169,11 @@ def test_a_classification_needs_no_adapter(read, frame):
 
     assert isinstance(classes, Classification)
     assert [(frame, classes)] == read(classes)
+
+
+def test_a_list_of_predictions_is_not_one(read):
+    with pytest.raises(
+        PredictionError,
+        match=r"^a prediction of type 'builtins.list' holds 2 of them: pass one, for one frame$",
+    ):
+        read([{}, {}], type("Deaf", (Dicts,), {"accepts": lambda self, document: False}))

@@ -130,7 +130,11 @@ def test_a_full_ring_drops_the_frame_at_once(world, yes, handoffs):
     assert Ticket(status="dropped", reason="ring_full", frame_id="second") == put(
         handoff, engine, "second", wait=WAIT_S
     )
-    assert {"ring_full": 1} == world.tally.counts({}).dropped
+    put(handoff, engine, "third")
+    told = [text for text, _ in world.reports if "find the ring full" in text]
+
+    assert {"ring_full": 2} == world.tally.counts({}).dropped
+    assert 1 == len(told)
     assert 0 == world.unbalanced()
 
 

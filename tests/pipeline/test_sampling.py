@@ -1,7 +1,9 @@
 import json
 import re
+import sys
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -322,3 +324,32 @@ def test_strategies_that_read_pixels_are_asked_apart_and_merged_in_order(world, 
 
 def test_without_strategies_that_read_pixels_a_sampler_says_so(world, yes):
     assert not world.sampler(world.slot("a", yes)).has_pixel_strategies
+
+
+def test_a_strategy_cannot_write_to_what_others_and_the_label_will_see(world, yes):
+    sample = sample_detections()
+    before = sample.xyxy.copy()
+    prediction = replace(sample, xyxy=sample.xyxy.copy(), confidence=sample.confidence.copy())
+
+    def scribble(_, shown):
+        shown.xyxy[:] = 0
+        return yes
+
+    slots = [world.slot("bad", scribble), world.slot("good", yes)]
+    verdicts = evaluate(world.sampler(*slots), prediction)
+
+    assert ["good"] == [entry.strategy for entry in verdicts]
+    assert "assignment destination is read-only" in world.reports[0][0]
+    assert np.array_equal(before, prediction.xyxy)
+    assert prediction.xyxy.flags.writeable
+
+
+def test_a_strategy_that_ends_the_program_is_a_fault_like_any_other(world, yes):
+    def leave(*_):
+        sys.exit(0)
+
+    slots = [world.slot("bad", leave), world.slot("good", yes)]
+    verdicts = evaluate(world.sampler(*slots))
+
+    assert ["good"] == [entry.strategy for entry in verdicts]
+    assert 1 == slots[0].tally.counts().failed

@@ -85,12 +85,15 @@ class Courier:
         except (LeaseLostError, SpoolError):
             raise
         except TransientSinkError as exc:
+            self._states[lease.sink].last_error = str(exc)
             self._try_again(lease, exc)
         except PermanentSinkError as exc:
             self._give_up(lease, str(exc))
         except SinkPausedError as exc:
+            self._states[lease.sink].last_error = str(exc)
             self._pause(lease, exc)
-        except Exception as exc:  # noqa: BLE001 - a plugin boundary: other sinks must go on
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: other sinks must go on
+            self._states[lease.sink].last_error = f"{type(exc).__name__}: {exc}"
             self._fault(lease, exc)
         except BaseException:  # the process is told to stop: leave the datapoint to the next one
             self._deliveries.put_back(lease, reason="interrupted")
@@ -125,7 +128,7 @@ class Courier:
             )
         self._deliveries.put_back(lease, reason=str(exc))
 
-    def _fault(self, lease: Lease, exc: Exception) -> None:
+    def _fault(self, lease: Lease, exc: BaseException) -> None:
         self._report(lease.sink, exc)
         text = f"{type(exc).__name__}: {exc}"
         faults = lease.faults + 1
@@ -135,7 +138,7 @@ class Courier:
         delay_s = self._rules.backoff_s(lease.attempts + 1, self._rng)
         self._deliveries.put_back(lease, reason=text, delay_s=delay_s, is_fault=True)
 
-    def _report(self, sink: str, exc: Exception) -> None:
+    def _report(self, sink: str, exc: BaseException) -> None:
         kind = (sink, type(exc))
         traceback = None if kind in self._reported else exc
         self._reported.add(kind)

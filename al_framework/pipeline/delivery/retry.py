@@ -60,6 +60,7 @@ class SinkState:
     Attributes:
         running: How many deliveries run.
         served: Number of the turn in which it was last given something.
+        last_error: Why the last attempt failed; None if it succeeded, or there was none.
     """
 
     def __init__(self, rules: RetryRules, *, slots: int) -> None:
@@ -69,6 +70,7 @@ class SinkState:
         self._broken_until = float("-inf")
         self._next_pause_s = rules.first_pause_s
         self.served = 0
+        self.last_error: str | None = None
         self.begin()
 
     def begin(self) -> None:
@@ -108,5 +110,6 @@ class SinkState:
             return pause_s
 
     def succeed(self) -> None:
-        """Forget earlier pauses."""
+        """Forget earlier pauses and errors."""
+        self.last_error = None
         self._next_pause_s = self._rules.first_pause_s

@@ -354,7 +354,7 @@ def test_a_spool_that_fails_is_reported_once_and_tried_again(bench, caplog, monk
 
 def test_a_sink_that_ends_its_thread_does_not_end_the_delivery(bench, monkeypatch):
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
-    answers = iter([SystemExit(), CREATED, CREATED])
+    answers = iter([KeyboardInterrupt(), CREATED, CREATED])
 
     def deliver(datapoint, checkpoint):
         answer = next(answers)

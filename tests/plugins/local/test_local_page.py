@@ -81,6 +81,23 @@ def test_the_sink_writes_the_page_when_a_run_ends(tmp_path, sink, datapoint):
     assert "cam/img_1.png" in (tmp_path / "collected" / "index.html").read_text()
 
 
+def test_a_run_that_saw_nothing_leaves_the_page_of_the_last_that_did(tmp_path, sink, datapoint):
+    page = tmp_path / "collected" / "index.html"
+    idle = RunSummary(
+        run=summary_of().run, finished_at=0.0, counts=Counts(skipped=3), problems=("idle",)
+    )
+    sink.finish_run(idle)
+    first = page.read_text(encoding="utf-8")
+    sink.deliver(datapoint(1), FakeCheckpoint())
+    sink.finish_run(summary_of(Counts(offered=1, accepted=1)))
+    told = page.read_text(encoding="utf-8")
+    sink.finish_run(idle)
+
+    assert "idle" in first
+    assert "idle" not in told
+    assert page.read_text(encoding="utf-8") == told
+
+
 def test_the_page_can_be_switched_off(tmp_path, new_sink):
     sink = new_sink(page=False)
     sink.start()

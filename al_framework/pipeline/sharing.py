@@ -1,0 +1,52 @@
+"""Hand a prediction to strategies so that none can change what the others, or the label, will see.
+
+Views, not copies: the caller's own arrays stay writable for the caller.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from al_framework.api import Detections, Keypoints, Prediction, Unlabelled
+
+
+def read_only(prediction: Prediction) -> Prediction:
+    """Return the prediction with every array in it read-only; itself if they are so already."""
+    if isinstance(prediction, Unlabelled):
+        return prediction
+    if isinstance(prediction, Detections):
+        if not (prediction.xyxy.flags.writeable or prediction.confidence.flags.writeable):
+            return prediction
+        polygons, keypoints = prediction.polygons, prediction.keypoints
+        return replace(
+            prediction,
+            xyxy=_view(prediction.xyxy),
+            confidence=_view(prediction.confidence),
+            class_id=_view(prediction.class_id),
+            embedding=_view(prediction.embedding),
+            polygons=polygons and tuple(tuple(map(_view, rings)) for rings in polygons),
+            keypoints=keypoints and tuple(map(_view_keypoints, keypoints)),
+        )
+    if not prediction.confidence.flags.writeable:
+        return prediction
+    return replace(
+        prediction,
+        confidence=_view(prediction.confidence),
+        embedding=_view(prediction.embedding),
+    )
+
+
+def _view(array: Any) -> Any:
+    if array is None:
+        return None
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _view_keypoints(points: Keypoints) -> Keypoints:
+    return replace(
+        points,
+        xy=_view(points.xy),
+        confidence=_view(points.confidence),
+        class_id=_view(points.class_id),
+    )
