@@ -34,6 +34,7 @@ from al_framework.pipeline.snapshot import snapshot
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.005
+RING_DEADLINE_S = 5.0
 
 _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
@@ -157,7 +158,8 @@ class Collector:
         atexit.unregister(self.close)
         deadline_s = _seconds(deadline_s)
         deadline = self._assembly.clock.monotonic() + deadline_s
-        self._handoff.close(deadline_s)
+        # The deadline is for deliveries; what is in memory is written down all the same.
+        self._handoff.close(max(deadline_s, RING_DEADLINE_S))
         left = max(0.0, deadline - self._assembly.clock.monotonic())
         try:
             summary = self._assembly.finish(deadline_s=left)

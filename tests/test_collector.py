@@ -852,3 +852,13 @@ def test_a_forked_child_collects_on_its_own(tmp_path):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert len(manifest(tmp_path)) == 2
+
+
+def test_closing_at_once_writes_down_what_is_queued(collect):
+    collector = collect()
+    for seed in range(5):
+        assert collector.submit(sample_jpeg(seed=seed)).status == "queued"
+    collector.close(0.0)
+    counts = collector.stats()
+
+    assert (counts.accepted, counts.queued, counts.dropped) == (5, 0, {})

@@ -152,7 +152,7 @@ class TransientSinkError(SinkError):
     """
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = None if retry_after_s is None else float(retry_after_s)
         super().__init__(message)
 
 

@@ -89,9 +89,9 @@ class Builder:
         predictor = self._start(configuration.predictor) if with_sources else None
         slots = [self._slot(strategy, tally) for strategy in configuration.strategies]
         for slot in slots:  # a stateful one that cannot start should end the run before it begins
-            for entry in sources:
-                slot.instance(entry.name)
-        sampler = Sampler(slots, seed=seed, report=report)
+            for name in [entry.name for entry in sources] or [""]:
+                slot.instance(name)
+        sampler = Sampler(slots, seed=seed, report=_reporter(tally, capped=False))
         ledger = self._ledger(dry_run=dry_run)
         sinks: dict[str, Sink] = {}
         spool: Spool | None = None
@@ -273,9 +273,11 @@ def _directory_name(entry: ComponentEntry) -> str:
     return f"{entry.kind}-{entry.name if safe == entry.name else f'{safe}-{digest}'}"
 
 
-def _reporter(tally: Tally) -> Callable[[str, BaseException | None], None]:
+def _reporter(tally: Tally, *, capped: bool = True) -> Callable[[str, BaseException | None], None]:
+    """Return a reporter; many bad frames must not hide a strategy that is switched off."""
+
     def report(text: str, exc: BaseException | None) -> None:
-        if tally.problem(text):
+        if tally.problem(text, capped=capped):
             logger.warning("%s", text, exc_info=exc)
 
     return report

@@ -17,7 +17,7 @@ from al_framework.cli._host import discover_host
 from al_framework.config.loading import load_configuration, plugin_switches, read_document
 from al_framework.config.models import Configuration
 from al_framework.pipeline.clock import SystemClock
-from al_framework.pipeline.limits.memory import MemoryLedger
+from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.spool import FoundFrame, Spool
 
 # The manifest that a directory sink keeps: one datapoint a line, as `datapoint_to_dict` writes it.
@@ -81,7 +81,7 @@ def _from_spool(configuration: Configuration, frame: str) -> Iterator[Explanatio
     with Spool(
         configuration.spool_dir,
         sinks=tuple(entry.name for entry in configuration.sinks),
-        ledger=MemoryLedger({}, scope=configuration.name),
+        ledger=SqliteLedger({}, scope=configuration.name),
         clock=SystemClock(),
     ) as spool:
         for found in spool.find(frame):

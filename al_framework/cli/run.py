@@ -85,31 +85,33 @@ def _drive(
             failures += [f"source {name!r}: {reason}" for name, reason in broken.items()]
         except AlFrameworkError as exc:
             failures.append(str(exc))
-        failures += _drain(assembly, stop, progress)
+        _drain(assembly, stop, progress)
         deadline_s = INTERRUPTED_DEADLINE_S if stop.is_set() else 0.0
         summary = assembly.finish(deadline_s=deadline_s, interrupted=stop.is_set())
-    return summary, failures
+    return summary, failures + _left(assembly, summary)
 
 
-def _drain(assembly: Assembly, stop: threading.Event, progress: RunProgress) -> list[str]:
+def _drain(assembly: Assembly, stop: threading.Event, progress: RunProgress) -> None:
     """Wait until everything is delivered, nothing moves any more, or a person has had enough."""
     delivery = assembly.delivery
     if delivery is None:
-        return []
+        return
     progress.delivering()
     stalled = _stalled(assembly)
     while not delivery.drain(_POLL_S):
         progress.refresh()
-        if stop.is_set():
-            delivery.drain(INTERRUPTED_DEADLINE_S)
-            break
-        if stalled():
-            break
-    reasons = delivery.reasons()
+        # Draining returns at once where a sink is paused or asks to wait: do not spin on it.
+        if stop.wait(_POLL_S) or stalled():
+            return
+
+
+def _left(assembly: Assembly, summary: RunSummary) -> list[str]:
+    """Say what is still to be delivered, and why."""
+    reasons = {} if assembly.delivery is None else assembly.delivery.reasons()
     return [
         f"sink {name!r}: {counts.pending} still to be delivered{_because(reasons.get(name))}; they "
         "are safe in the spool, run again to go on"
-        for name, counts in delivery.counts().items()
+        for name, counts in summary.counts.sinks.items()
         if counts.pending
     ]
 

@@ -10,13 +10,18 @@ from al_framework.api import Detections, Keypoints, Prediction, Unlabelled
 
 
 def read_only(prediction: Prediction) -> Prediction:
-    """Return the prediction with every array in it read-only; itself if they are so already."""
+    """Return the prediction with every array in it read-only; itself if its few arrays are so."""
     if isinstance(prediction, Unlabelled):
         return prediction
     if isinstance(prediction, Detections):
-        if not (prediction.xyxy.flags.writeable or prediction.confidence.flags.writeable):
-            return prediction
         polygons, keypoints = prediction.polygons, prediction.keypoints
+        plain = not polygons and not keypoints and prediction.embedding is None
+        if plain and not any(
+            array.flags.writeable
+            for array in (prediction.xyxy, prediction.confidence, prediction.class_id)
+            if array is not None
+        ):
+            return prediction
         return replace(
             prediction,
             xyxy=_view(prediction.xyxy),

@@ -81,10 +81,10 @@ class Tally:
         with self._lock:
             self._strategies[name].paid += 1
 
-    def problem(self, text: str) -> bool:
+    def problem(self, text: str, *, capped: bool = True) -> bool:
         """Remember a line for the summary; tell whether it was kept (the first twenty are)."""
         with self._lock:
-            if len(self._problems) < _MAX_PROBLEMS:
+            if not capped or len(self._problems) < _MAX_PROBLEMS:
                 self._problems.append(text)
                 return True
             self._unlisted += 1

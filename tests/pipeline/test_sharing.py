@@ -19,6 +19,13 @@ FULL = Detections(
 CLASSES = Classification(
     class_name=("a",), confidence=np.array([0.5]), image_size=(1, 1), embedding=np.array([1.0])
 )
+PLAIN = Detections(
+    xyxy=np.array([[1.0, 2.0, 3.0, 4.0]]),
+    confidence=np.array([0.5]),
+    class_name=("cat",),
+    image_size=(10, 10),
+    class_id=np.array([3]),
+)
 
 
 def arrays(value):
@@ -44,7 +51,7 @@ def test_every_array_is_read_only_and_the_callers_is_not(prediction):
         assert not view.flags.writeable
 
 
-@pytest.mark.parametrize("prediction", [FULL, CLASSES])
+@pytest.mark.parametrize("prediction", [PLAIN, CLASSES])
 def test_what_is_read_only_already_is_shown_as_it_is(prediction):
     shown = read_only(prediction)
 

@@ -91,3 +91,13 @@ def test_no_count_is_lost_between_threads():
         dropped={"failed": 16_000},
         strategies={"a": StrategyCounts(paid=16_000)},
     ) == tally.counts({})
+
+
+def test_what_must_not_be_hidden_is_listed_after_any_number_of_others():
+    tally = Tally(())
+    for number in range(30):
+        tally.problem(f"frame {number}")
+    kept = tally.problem("strategy 's' is switched off", capped=False)
+
+    assert kept
+    assert tally.problems()[-2:] == ("strategy 's' is switched off", "… and 10 more like these")

@@ -80,8 +80,7 @@ class Courier:
             return
         try:
             receipt = self._sinks[lease.sink](datapoint, LeaseCheckpoint(self._deliveries, lease))
-            if not isinstance(receipt, Receipt):
-                raise TypeError(f"sink {lease.sink!r} returned {receipt!r} instead of a Receipt")
+            _check(receipt, lease.sink)
         except (LeaseLostError, SpoolError):
             raise
         except TransientSinkError as exc:
@@ -161,3 +160,16 @@ class Courier:
             self._on_delivered(lease.sink, datapoint, receipt)
         except Exception:  # noqa: BLE001 - a plugin boundary: it is delivered all the same
             _LOG.exception("sink %r: a listener failed on datapoint %r", lease.sink, lease.item_id)
+
+
+def _check(receipt: object, sink: str) -> None:
+    if not isinstance(receipt, Receipt):
+        raise TypeError(f"sink {sink!r} returned {receipt!r} instead of a Receipt")
+    texts = (receipt.remote_id, receipt.url)
+    if receipt.status not in {"created", "duplicate"} or any(
+        text is not None and not isinstance(text, str) for text in texts
+    ):
+        raise TypeError(
+            f"sink {sink!r} returned {receipt!r}: status is 'created' or 'duplicate', remote_id "
+            "and url are text or None"
+        )

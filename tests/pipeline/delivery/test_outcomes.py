@@ -180,6 +180,20 @@ def test_a_success_forgets_earlier_pauses(bench):
         (RuntimeError("bug"), "RuntimeError: bug"),
         (None, "TypeError: sink 's' returned None instead of a Receipt"),
         (
+            Receipt(status="ok"),
+            (
+                "TypeError: sink 's' returned Receipt(status='ok', remote_id=None, url=None): "
+                "status is 'created' or 'duplicate', remote_id and url are text or None"
+            ),
+        ),
+        (
+            Receipt(status="created", remote_id=7),
+            (
+                "TypeError: sink 's' returned Receipt(status='created', remote_id=7, url=None): "
+                "status is 'created' or 'duplicate', remote_id and url are text or None"
+            ),
+        ),
+        (
             lambda checkpoint: checkpoint.save(remote_id=7),
             (
                 "TypeError: checkpoint of 'item-1': 'remote_id' is 7, which is not a string; save"
