@@ -151,3 +151,21 @@ def test_another_configuration_is_named_with_an_option(ran, desk):
 
     assert ran("explain", "000.jpg").status == 2
     assert explained(ran, "000.jpg", "--config", "other.yaml")[0].startswith("cam/000.jpg accepted")
+
+
+def test_explaining_on_a_damaged_index_does_not_reopen_the_limits(al, desk, still_clock):
+    limited = "{name: all, type: random, traffic_percentage: 1, limits: [{type: daily, value: 2}]}"
+    desk.add_frames(2)
+    desk.write(strategies=(limited,))
+    first = al("run", "al.yaml", "--json")
+    (index,) = desk.directory.rglob("spool.db")
+    index.write_bytes(b"no longer a database" * 100)
+    for name in ("spool.db-wal", "spool.db-shm"):
+        index.with_name(name).unlink(missing_ok=True)
+    al("explain", "000.jpg")
+    desk.add_frame("new", seed=9)
+    second = al("run", "al.yaml", "--json")
+
+    assert first.summary["counts"]["accepted"] == 2
+    assert second.summary["counts"]["accepted"] == 0
+    assert second.summary["counts"]["limited"] >= 1
