@@ -59,6 +59,7 @@ from al_framework.api.types import (
     FrameKey,
     Receipt,
     StrategyVerdict,
+    Target,
     Ticket,
     Verdict,
 )
@@ -115,6 +116,7 @@ __all__ = [
     "Strategy",
     "StrategyCounts",
     "StrategyVerdict",
+    "Target",
     "Ticket",
     "TransientSinkError",
     "Unlabelled",

@@ -19,7 +19,14 @@ from al_framework.api.predictions import (
     RleMask,
     Unlabelled,
 )
-from al_framework.api.types import Crop, Datapoint, Decision, StrategyVerdict, Verdict
+from al_framework.api.types import (
+    Crop,
+    Datapoint,
+    Decision,
+    StrategyVerdict,
+    Target,
+    Verdict,
+)
 
 _PLAIN = (
     "item_id",
@@ -55,6 +62,7 @@ def datapoint_to_dict(datapoint: Datapoint) -> dict[str, Any]:
         "parent": None if parent is None else {k: getattr(parent, k) for k in Crop.__slots__},
         "prediction": _prediction_to_dict(datapoint.prediction),
         "decision": decision_to_dict(datapoint.decision),
+        "target": {k: getattr(datapoint.target, k) for k in Target.__slots__},
     }
 
 
@@ -76,6 +84,7 @@ def datapoint_from_dict(values: Mapping[str, Any], *, image: bytes) -> Datapoint
             parent=None if parent is None else Crop(**parent),
             prediction=_prediction_from_dict(values["prediction"]),
             decision=decision_from_dict(values["decision"]),
+            target=Target(**values.get("target", {})),  # spools of version 0.1 have none
         )
     except (KeyError, TypeError, AttributeError) as exc:
         raise ValueError(f"the values are no datapoint: {type(exc).__name__}: {exc}") from exc

@@ -14,7 +14,7 @@ import importlib
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Generic, Protocol, get_args
@@ -25,7 +25,7 @@ from typing_extensions import TypeVar
 from al_framework.api.errors import MissingExtraError
 from al_framework.api.predictions import Prediction
 from al_framework.api.runs import RunSummary
-from al_framework.api.types import Datapoint, Frame, FrameKey, Receipt, Verdict
+from al_framework.api.types import Datapoint, Frame, FrameKey, Receipt, Target, Verdict
 
 
 class Options(BaseModel):
@@ -240,7 +240,9 @@ class Strategy(Component[OptionsT]):
 
     Attributes:
         tasks: Prediction types it reads, verbatim; None for every type, stubs included. Frames
-            of other types are not shown to it.
+            of other types are not shown to it, unless the configuration's ``applies_to`` asks for
+            them and they are among `also_reads`.
+        also_reads: Prediction types that it can read as well when it is asked to.
         needs_pixels: Whether `evaluate` reads `Frame.image` pixels. Then it runs on the
             spool's thread instead of the caller's.
         stateful: Whether verdicts depend on earlier frames. Then each source has an
@@ -249,6 +251,7 @@ class Strategy(Component[OptionsT]):
     """
 
     tasks: ClassVar[frozenset[str] | None] = None
+    also_reads: ClassVar[frozenset[str]] = frozenset()
     needs_pixels: ClassVar[bool] = False
     stateful: ClassVar[bool] = False
 
@@ -295,6 +298,14 @@ class Sink(Component[OptionsT]):
         """Where a person finds what was delivered: a directory or an address, without secrets."""
         return None
 
+    @property
+    def target(self) -> Target:
+        """Where datapoints go that name no target of their own; empty if there is only one place.
+
+        Limits are counted by it. Called once, after `start`; must not touch the network.
+        """
+        return Target()
+
     @abstractmethod
     def deliver(self, datapoint: Datapoint, checkpoint: Checkpoint) -> Receipt:
         """Store picture and pre-annotation, once, and return when they are safe.
@@ -309,13 +320,19 @@ class Sink(Component[OptionsT]):
         transient, three times.
         """
 
-    def batch_size(self, batch_name: str) -> int | None:
+    def batch_size(self, batch_name: str, target: Target) -> int | None:
         """Return how many pictures the remote batch holds, labelling jobs included.
 
-        None (the default) means that the sink cannot tell. Called every minute at the most, on a
-        delivery thread. An error counts as None.
+        None (the default) means that the sink cannot tell. 0 means that there is no such batch.
+
+        Args:
+            batch_name: As in `Datapoint.batch_name`.
+            target: As in `Datapoint.target`; empty for the sink's own.
+
+        Called every minute at the most while the batch is in use, on a thread of its own. An error
+        is logged, and the last answer holds.
         """
-        del batch_name
+        del batch_name, target
         return None
 
     def finish_run(self, summary: RunSummary) -> None:
@@ -333,16 +350,28 @@ class ProvidedConfiguration:
     Attributes:
         document: A Roboflow Active Learning document, or None: collection is off.
         reason: Why collection is off, for the log; empty otherwise.
+        target: The workspace and project that the document is of; limits are counted by it.
         refresh_after_s: Seconds after which to ask again.
     """
 
     document: Mapping[str, object] | None
     reason: str = ""
+    target: Target = field(default_factory=Target)
     refresh_after_s: float = 900.0
 
 
 class ConfigurationProvider(Component[OptionsT]):
     """Brings the ``active_learning`` document from a server instead of the file."""
+
+    @property
+    def identity(self) -> str:
+        """What the documents belong to, such as a hash of key and project.
+
+        The last document is kept on disk under this name, for the time before the first answer of
+        the next run; whoever has another key or asks for another project must not find it. It must
+        not tell the key.
+        """
+        return ""
 
     @abstractmethod
     def fetch(self) -> ProvidedConfiguration:

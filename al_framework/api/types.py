@@ -141,6 +141,23 @@ class Decision:
     configuration_hash: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a datapoint belongs: a workspace and a project of the service that labels are made in.
+
+    Attributes:
+        workspace: Its short name, or None: the one that the sink's key belongs to.
+        project: Its short name, or None: the sink's own.
+    """
+
+    workspace: str | None = None
+    project: str | None = None
+
+    def __bool__(self) -> bool:
+        """Tell whether anything is named."""
+        return self.workspace is not None or self.project is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Datapoint:
     """A picture on its way to where labels are made, with its pre-annotation.
@@ -170,6 +187,8 @@ class Datapoint:
         source: As in `Frame`.
         parent: As in `Frame`.
         decision: The whole decision.
+        target: What the document's ``target_workspace`` and ``target_project`` name; a sink that
+            has a destination of its own goes by it where it is given.
     """
 
     item_id: str
@@ -193,6 +212,7 @@ class Datapoint:
     source: str
     parent: Crop | None
     decision: Decision
+    target: Target = field(default_factory=Target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
