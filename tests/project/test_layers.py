@@ -19,6 +19,20 @@ ALLOWED = {
     "cli": {"api", "host", "config", "pipeline", "assembly", "collector", "cli"},
 }
 
+# Users of the host rather than parts of it; DESIGN: applications.
+APPLICATIONS = {
+    f"al_framework_roboflow.{name}"
+    for name in (
+        "conformance",
+        "inference_plugin",
+        "pool",
+        "server",
+        "step",
+        "workflow",
+    )
+}
+PUBLIC = {"api", "testing", "Collector", "RecentImages"}
+
 
 def imported_modules(path: Path) -> set[str]:
     found: set[str] = set()
@@ -61,14 +75,31 @@ def test_core_module_imports_only_its_lower_layers(path):
     assert not [m for m in modules if m.startswith(("al_framework_", "plugins", "relative"))]
 
 
+def is_application(module: str) -> bool:
+    return ".".join(module.split(".")[:2]) in APPLICATIONS
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT / "plugins").with_suffix("").parts)
+
+
 @pytest.mark.parametrize("path", plugin_files(), ids=lambda p: str(p.relative_to(ROOT)))
-def test_plugin_component_imports_the_api_alone(path):
+def test_plugin_imports_the_api_alone_and_applications_the_public_names(path):
     modules = imported_modules(path)
     own = path.relative_to(ROOT / "plugins").parts[0]
     strangers = {m for m in modules if m.startswith("al_framework_") and m.split(".")[0] != own}
+    allowed = PUBLIC if is_application(module_name(path)) else {"api"}
 
-    assert breaches(modules, {"api"}) == []
+    assert breaches(modules, allowed) == []
     assert strangers == set()
+
+
+@pytest.mark.parametrize("path", plugin_files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_no_component_needs_an_application(path):
+    if is_application(module_name(path)):
+        return
+
+    assert {m for m in imported_modules(path) if is_application(m)} == set()
 
 
 def test_the_layer_test_sees_a_breach():
