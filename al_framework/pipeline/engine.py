@@ -7,7 +7,7 @@ pixels, encoding), `accept` (limits for good, disk), and the tally sees every on
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
@@ -28,10 +28,11 @@ from al_framework.api import (
 from al_framework.api.codec import datapoint_to_dict, decision_to_dict
 from al_framework.pipeline.adaptation import Adaptation
 from al_framework.pipeline.checking import check_prediction
-from al_framework.pipeline.encoding import EncodedFrame, EncodingRules, encode_frame
+from al_framework.pipeline.encoding import EncodedFrame, encode_frame
 from al_framework.pipeline.identity import Names
 from al_framework.pipeline.limits.base import Ledger
-from al_framework.pipeline.sampling import Sampler
+from al_framework.pipeline.plan import Plan
+from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.selection import first_match
 from al_framework.pipeline.spool import Acceptance, Candidate, SeenFrame
 from al_framework.pipeline.tally import Tally
@@ -48,26 +49,13 @@ class Acceptor(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CollectionRules:
-    """How a chosen frame becomes a datapoint.
+class Pending:
+    """A frame that may become a datapoint: some strategy takes it, or may after a look at it.
 
-    Attributes:
-        encoding: Down-scaling and JPEG.
-        batch_name: Labelling batch for a moment.
-        tags: Tags for a paying strategy and a model id.
-        persist_predictions: Whether the prediction goes along.
+    Whatever is still to be done to it is done by the plan under which it was offered.
     """
 
-    encoding: EncodingRules
-    batch_name: Callable[[float], str]
-    tags: Callable[[str, str | None], tuple[str, ...]]
-    persist_predictions: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """A frame that may become a datapoint: some strategy takes it, or may after a look at it."""
-
+    plan: Plan
     frame: Frame
     prediction: Prediction
     decided_at: float
@@ -88,14 +76,15 @@ class Offer:
         entry: What to remember of it, if it is not.
     """
 
-    status: Literal["pending", "not_selected", "limited", "invalid", "split"]
+    status: Literal["pending", "not_selected", "limited", "invalid", "dropped", "split"]
     reason: str = ""
     pending: Pending | None = None
     entry: SeenFrame | None = None
 
     def ticket(self, frame_id: str) -> Ticket:
         """Return the answer to a caller whose frame is out of the race."""
-        status = self.status if self.status in ("limited", "invalid") else "not_selected"
+        said = self.status
+        status = said if said in ("limited", "invalid", "dropped") else "not_selected"
         return Ticket(status=status, reason=self.reason, frame_id=frame_id)
 
 
@@ -103,42 +92,44 @@ class Engine:
     """Takes frames through the stages.
 
     Args:
-        sampler: The strategies.
+        plan: What is done with frames; None while there is no configuration.
         adaptation: The prediction adapters.
         ledger: The limits.
         acceptor: Where prepared frames go.
-        rules: How a chosen frame becomes a datapoint.
         tally: The counts.
         clock: Time.
         names: Names for items.
-        configuration_hash: Stands in every decision.
         report: Told of bad frames.
+        recent: What collectors of this process have sent lately; None to send all there is.
+
+    Attributes:
+        plan: As given; to be replaced by assignment, on any thread. Frames that were offered
+            before keep the one that they were offered under.
     """
 
     def __init__(  # noqa: PLR0913 - the stages it joins, keyword-only
         self,
         *,
-        sampler: Sampler,
+        plan: Plan | None,
         adaptation: Adaptation,
         ledger: Ledger,
         acceptor: Acceptor,
-        rules: CollectionRules,
         tally: Tally,
         clock: Clock,
         names: Names,
-        configuration_hash: str,
         report: Callable[[str, BaseException | None], None],
+        recent: RecentImages | None = None,
     ) -> None:
-        self.sampler = sampler
+        self.plan = plan
         self.tally = tally
         self.clock = clock
         self.report = report
         self._adaptation = adaptation
         self._ledger = ledger
         self._acceptor = acceptor
-        self._rules = rules
         self._names = names
-        self._configuration_hash = configuration_hash
+        self._recent = recent
+        self._claims: dict[str, tuple[str, str]] = {}  # what each item has claimed there
 
     def offer(  # noqa: PLR0913 - what the caller may know of a frame, keyword-only
         self,
@@ -151,6 +142,9 @@ class Engine:
         key: FrameKey | None = None,
     ) -> list[Offer]:
         """Decide about a frame without reading a pixel; one offer per crop where it has crops."""
+        plan = self.plan  # once: it may be replaced while we work
+        if plan is None or plan.off:
+            return [self._turn_away(plan)]
         decided_at = self.clock.time()
         try:
             parts = list(self._adaptation.read(document, frame, prediction_type))
@@ -161,6 +155,7 @@ class Engine:
         for part, prediction in parts:
             self.tally.offer()
             pending = Pending(
+                plan=plan,
                 frame=part,
                 prediction=prediction,
                 decided_at=decided_at,
@@ -202,19 +197,24 @@ class Engine:
 
     def prepare(self, pending: Pending) -> "Candidate | Offer":
         """Finish a decision and encode the picture; an `Offer` says why the frame is out."""
+        plan = pending.plan
         try:
-            if self.sampler.has_pixel_strategies:
-                second = self.sampler.evaluate(pending.frame, pending.prediction, pixels=True)
-                verdicts = self.sampler.merge(pending.verdicts, second)
+            if plan.sampler.has_pixel_strategies:
+                second = plan.sampler.evaluate(pending.frame, pending.prediction, pixels=True)
+                verdicts = plan.sampler.merge(pending.verdicts, second)
                 offer = self._conclude(replace(pending, verdicts=verdicts))
                 if offer.pending is None:
                     return offer
                 pending = offer.pending
-            encoded = encode_frame(pending.frame, pending.prediction, self._rules.encoding)
+            encoded = encode_frame(pending.frame, pending.prediction, plan.rules.encoding)
             candidate = self._candidate(pending, encoded)
             _check_writable(candidate.compose(candidate.matching[0]))
         except Exception as exc:  # noqa: BLE001 - one bad frame must not take others with it
             return self.refuse(pending.frame, exc, key=pending.key, decided_at=pending.decided_at)
+        if not self._claim(candidate.item_id, plan.dataset, encoded.content_key):
+            self.tally.drop("recently_sent")
+            entry = _seen(pending.key, "recently_sent", {}, pending.decided_at)
+            return Offer(status="dropped", reason="recently_sent", entry=entry)
         return candidate
 
     def accept(self, entries: Sequence[Entry]) -> list[Acceptance]:
@@ -233,14 +233,44 @@ class Engine:
                 self.tally.settle("limited")
             else:
                 self.tally.drop(result.status)
+            self._settle_claim(result.item_id, sent=result.status == "accepted")
         return results
+
+    def lose(self, entries: Iterable[Entry], reason: str) -> None:
+        """Count the candidates of a group as lost that the spool has not taken."""
+        for entry in entries:
+            if isinstance(entry, Candidate):
+                self.tally.drop(reason)
+                self._settle_claim(entry.item_id, sent=False)
+
+    def _turn_away(self, plan: Plan | None) -> Offer:
+        self.tally.offer()
+        if plan is None:
+            self.tally.drop("no_configuration")
+            return Offer(status="dropped", reason="no_configuration")
+        self.tally.settle("not_selected")
+        return Offer(status="not_selected", reason=plan.off)
+
+    def _claim(self, item_id: str, dataset: str, content_key: str) -> bool:
+        if self._recent is None:
+            return True
+        if not self._recent.claim(dataset, content_key):
+            return False
+        self._claims[item_id] = (dataset, content_key)
+        return True
+
+    def _settle_claim(self, item_id: str, *, sent: bool) -> None:
+        claim = self._claims.pop(item_id, None)
+        if claim is not None and self._recent is not None and not sent:
+            self._recent.release(*claim)
 
     def _decide(self, pending: Pending) -> Offer:
         try:
             check_prediction(pending.prediction)
-            verdicts = self.sampler.evaluate(pending.frame, pending.prediction, pixels=False)
+            sampler = pending.plan.sampler
+            verdicts = sampler.evaluate(pending.frame, pending.prediction, pixels=False)
             pending = replace(pending, verdicts=verdicts)
-            if self.sampler.has_pixel_strategies:
+            if sampler.has_pixel_strategies:
                 return Offer(status="pending", pending=pending)
             return self._conclude(pending)
         except Exception as exc:  # noqa: BLE001 - a caller's own Detections or name of a frame may hold anything, and the ledger's disk may fail
@@ -264,8 +294,8 @@ class Engine:
             pending.verdicts,
             frame_id=pending.frame.frame_id,
             decided_at=pending.decided_at,
-            seed=self.sampler.seed,
-            configuration_hash=self._configuration_hash,
+            seed=pending.plan.sampler.seed,
+            configuration_hash=pending.plan.configuration_hash,
         )
 
     def _remember(self, pending: Pending, decision: Decision) -> SeenFrame | None:
@@ -276,9 +306,10 @@ class Engine:
     def _candidate(self, pending: Pending, encoded: EncodedFrame) -> Candidate:
         decision = self._decision(pending)
         item_id = self._names.make()
-        batch_name = self._rules.batch_name(pending.decided_at)
+        rules = pending.plan.rules
+        batch_name = rules.batch_name(pending.decided_at)
         frame, prediction = pending.frame, encoded.prediction
-        persisted = self._rules.persist_predictions and not isinstance(prediction, Unlabelled)
+        persisted = rules.persist_predictions and not isinstance(prediction, Unlabelled)
 
         def compose(strategy: str) -> Datapoint:
             paying = next(e.verdict for e in decision.verdicts if e.strategy == strategy)
@@ -291,7 +322,7 @@ class Engine:
                 prediction=prediction if persisted else None,
                 source_size=encoded.source_size,
                 batch_name=batch_name,
-                tags=self._rules.tags(strategy, pending.model_id),
+                tags=rules.tags(strategy, pending.model_id),
                 strategy=strategy,
                 utility=paying.utility,
                 probability=paying.probability,
@@ -304,6 +335,7 @@ class Engine:
                 source=frame.source,
                 parent=frame.parent,
                 decision=decision,
+                target=rules.target,
             )
 
         return Candidate(
@@ -312,6 +344,8 @@ class Engine:
             matching=decision.matching,
             decided_at=pending.decided_at,
             batch_name=batch_name,
+            max_batch_images=rules.max_batch_images,
+            target=rules.target,
             compose=compose,
             # The library's frames have no file; a row of their own lets `al explain` find them.
             key=pending.key

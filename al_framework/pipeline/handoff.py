@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from al_framework.api import AlFrameworkError, SpoolFullError, Ticket
 from al_framework.pipeline.engine import Engine, Pending
+from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.ring import Ring
 from al_framework.pipeline.spool import Acceptance, Candidate
-from al_framework.pipeline.spool.locking import tell_after_fork
 
 POLL_S = 0.02
 GROUP_ITEMS = 16
@@ -127,8 +127,8 @@ class Handoff:
             reason = "spool_full" if isinstance(exc, SpoolFullError) else "spool_error"
             known = isinstance(exc, AlFrameworkError)
             self._engine.report(f"frames were dropped: {exc}", None if known else exc)
+            self._engine.lose(candidates, reason)
             for work in waiting:
-                self._engine.tally.drop(reason)
                 name = work.pending.frame.frame_id
                 _settle(work, Ticket(status="dropped", reason=str(exc), frame_id=name))
             return

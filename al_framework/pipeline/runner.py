@@ -115,18 +115,13 @@ class Runner:
                 self._engine.accept(group)
             except SpoolFullError:
                 if not self._wait_for_room():
-                    self._lose(group, "spool_full")
+                    self._engine.lose(group, "spool_full")
                     raise
             except Exception:
-                self._lose(group, "spool_error")
+                self._engine.lose(group, "spool_error")
                 raise
             else:
                 return
-
-    def _lose(self, group: Sequence[Entry], reason: str) -> None:
-        for entry in group:
-            if isinstance(entry, Candidate):
-                self._engine.tally.drop(reason)
 
     def _process(self, source: Source, frame: Frame) -> None:
         key = self._keys.pop(frame.frame_id, None)

@@ -27,22 +27,24 @@ class StrategySlot:
         name: Its name in the configuration.
         plugin: The plugin that provides it.
         strategy: Its class.
+        tasks: Prediction types it is asked about; None for every type, stubs included.
         build: Makes and starts an instance for a source; called at once for stateless ones.
         tally: Its counters.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the configuration says of it, keyword-only
         self,
         name: str,
         *,
         plugin: str,
         strategy: type[Strategy],
+        tasks: frozenset[str] | None,
         build: Callable[[str], Strategy],
         tally: StrategyTally,
     ) -> None:
         self.name = name
         self.plugin = plugin
-        self.tasks = strategy.tasks
+        self.tasks = tasks
         self.needs_pixels = strategy.needs_pixels
         self.tally = tally
         self.faults_in_a_row = 0
@@ -76,7 +78,7 @@ class StrategySlot:
         return dict(self._instances)
 
     def eligible(self, prediction: Prediction) -> bool:
-        """Tell whether the strategy reads such predictions; stubs only if it reads everything."""
+        """Tell whether it is asked about such predictions; stubs only if it is about everything."""
         if self.tasks is None:
             return True
         return prediction.prediction_type in self.tasks and not isinstance(prediction, Unlabelled)

@@ -72,9 +72,19 @@ class Tally:
         with self._lock:
             self._counts["skipped"] += 1
 
+    def expect(self, strategies: "Mapping[str, StrategyTally]") -> None:
+        """Count for these strategies from now on; what was counted for others stays, behind."""
+        with self._lock:
+            gone = {k: v for k, v in self._strategies.items() if k not in strategies}
+            self._strategies = {**strategies, **gone}
+
     def strategy(self, name: str) -> "StrategyTally":
-        """Return one strategy's own counters, to be written by the sampler only."""
-        return self._strategies[name]
+        """Return one strategy's own counters, to be written by the sampler only.
+
+        New ones for a name that was not seen before; they count once `expect` names them.
+        """
+        with self._lock:
+            return self._strategies.get(name) or StrategyTally()
 
     def paid(self, name: str) -> None:
         """Count a frame whose place was taken from a strategy's limits."""

@@ -21,10 +21,12 @@ from al_framework.api import (
 from al_framework.pipeline.adaptation import Adaptation
 from al_framework.pipeline.dry_run import DryRun
 from al_framework.pipeline.encoding import EncodingRules
-from al_framework.pipeline.engine import CollectionRules, Engine, Entry
+from al_framework.pipeline.engine import Engine, Entry
 from al_framework.pipeline.identity import Names
 from al_framework.pipeline.limits.base import Ledger, LimitRule
 from al_framework.pipeline.limits.memory import MemoryLedger
+from al_framework.pipeline.plan import CollectionRules, Plan
+from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.sampling import Sampler, StrategySlot
 from al_framework.pipeline.spool import Acceptance, Candidate
 from al_framework.pipeline.tally import Tally
@@ -87,6 +89,7 @@ class World:
             name,
             plugin="plug",
             strategy=kind,
+            tasks=kind.tasks,
             build=lambda _: kind(Options(), CONTEXT),
             tally=Tally([name]).strategy(name),
         )
@@ -102,6 +105,7 @@ class World:
         adapters: Sequence[tuple[str, PredictionAdapter]] = (),
         ledger: Ledger | None = None,
         persist_predictions: bool = True,
+        recent: RecentImages | None = None,
     ) -> Engine:
         """Return an engine; a strategy is an answer, or an answer and traits of its class."""
         self.tally = Tally(strategies)
@@ -114,21 +118,24 @@ class World:
         ledger = ledger if ledger is not None else MemoryLedger(rules or {}, scope="test")
         self.spool = Recorder(ledger)
         return Engine(
-            sampler=self.sampler(*slots),
+            plan=Plan(
+                sampler=self.sampler(*slots),
+                rules=CollectionRules(
+                    encoding=EncodingRules(max_image_size=None),
+                    batch_name=lambda at: f"batch_{at:.0f}",
+                    tags=lambda strategy, model_id: ("tag", strategy, str(model_id)),
+                    persist_predictions=persist_predictions,
+                ),
+                configuration_hash="c0ffee",
+            ),
             adaptation=Adaptation(adapters, fixed=False),
             ledger=ledger,
             acceptor=self.spool,
-            rules=CollectionRules(
-                encoding=EncodingRules(max_image_size=None),
-                batch_name=lambda at: f"batch_{at:.0f}",
-                tags=lambda strategy, model_id: ("tag", strategy, str(model_id)),
-                persist_predictions=persist_predictions,
-            ),
             tally=self.tally,
             clock=self.clock,
             names=Names(self.clock, random.Random(1)),
-            configuration_hash="c0ffee",
             report=self.report,
+            recent=recent,
         )
 
     def unbalanced(self) -> int:

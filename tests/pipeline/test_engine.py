@@ -21,6 +21,7 @@ from al_framework.api import (
     PredictionError,
     SpoolError,
     SpoolFullError,
+    Target,
     Ticket,
     Unlabelled,
     Verdict,
@@ -170,6 +171,7 @@ def test_a_datapoint_says_all_that_is_known(world, yes):
     assert {
         "frame_id": "cam/1",
         "image_size": (64, 48),
+        "target": Target(),
         "source_size": (64, 48),
         "batch_name": "batch_1700000000",
         "tags": ("tag", "a", "sample/1"),

@@ -193,6 +193,21 @@ def test_a_strategy_sees_the_types_it_reads_and_stubs_only_if_it_reads_all(
     assert (int(asked), int(not asked)) == (slot.tally.evaluated, slot.tally.not_eligible)
 
 
+def test_a_strategy_is_asked_about_what_the_configuration_says_of_it(world, yes):
+    kind = type(world.slot("a", yes, tasks=frozenset({"classification"})).instance(""))
+    slot = StrategySlot(
+        "a",
+        plugin="plug",
+        strategy=kind,
+        tasks=frozenset({"object-detection"}),
+        build=lambda _: kind(Options(), None),
+        tally=Tally(["a"]).strategy("a"),
+    )
+
+    assert slot.eligible(sample_detections())
+    assert not slot.eligible(CLASSES)
+
+
 def recording_slot(world, built, **traits):
     kind = type(world.slot("a", Verdict(match=True), stateful=False).instance(""))
 
@@ -204,6 +219,7 @@ def recording_slot(world, built, **traits):
         "a",
         plugin="plug",
         strategy=type("Kind", (kind,), traits),
+        tasks=kind.tasks,
         build=build,
         tally=Tally(["a"]).strategy("a"),
     )
@@ -239,6 +255,7 @@ def test_a_stateful_strategy_that_cannot_be_built_is_a_fault(world, yes):
         "a",
         plugin="plug",
         strategy=type("Kind", (kind,), {"stateful": True}),
+        tasks=kind.tasks,
         build=build,
         tally=Tally(["a"]).strategy("a"),
     )

@@ -101,3 +101,17 @@ def test_what_must_not_be_hidden_is_listed_after_any_number_of_others():
 
     assert kept
     assert tally.problems()[-2:] == ("strategy 's' is switched off", "… and 10 more like these")
+
+
+def test_other_strategies_are_counted_from_now_on_and_the_old_counts_stay_behind():
+    tally = Tally(["a", "b"])
+    tally.paid("a")
+    new = tally.strategy("c")
+    unexpected = tally.counts({})
+    tally.expect({"c": new, "b": tally.strategy("b")})
+    tally.paid("c")
+    counts = tally.counts({}).strategies
+
+    assert list(unexpected.strategies) == ["a", "b"]
+    assert list(counts) == ["c", "b", "a"]
+    assert [counts[name].paid for name in "cba"] == [1, 0, 1]

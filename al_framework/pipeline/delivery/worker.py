@@ -11,13 +11,16 @@ from collections.abc import Mapping
 
 from al_framework.api import Clock, SinkCounts, SpoolError
 from al_framework.pipeline.delivery.attempt import Courier, Deliver, OnDelivered
+from al_framework.pipeline.delivery.batch_looks import BatchLooks, BatchSize
 from al_framework.pipeline.delivery.retry import RetryRules, SinkState
+from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.spool import Lease, Spool
 from al_framework.pipeline.spool.database import translated
-from al_framework.pipeline.spool.locking import FileLock, tell_after_fork
+from al_framework.pipeline.spool.locking import FileLock
 
 RECLAIM_EVERY_S = 60.0
 _TICK_S = 0.02
+_LOOK_EVERY_S = 5.0  # for batches whose size is to be asked again; most times there is none
 _LOG = logging.getLogger(__name__)
 
 
@@ -33,6 +36,8 @@ class Delivery:
         rng: Draws the delays; seeded by the system by default.
         rules: When to try again and when to give up.
         poll_s: Seconds between looks for work that other processes or the passing of time bring.
+        batch_sizes: What tells how many pictures a labelling batch holds, for the sinks that can
+            tell; called once a minute at the most, on threads of their own.
     """
 
     def __init__(  # noqa: PLR0913 - every one has its default or is needed, keyword-only
@@ -46,6 +51,7 @@ class Delivery:
         rng: random.Random | None = None,
         rules: RetryRules | None = None,
         poll_s: float = 0.2,
+        batch_sizes: Mapping[str, BatchSize] | None = None,
     ) -> None:
         rules = rules if rules is not None else RetryRules()
         slots = max(1, workers // max(1, len(sinks)))
@@ -64,6 +70,7 @@ class Delivery:
             clock=clock,
             on_delivered=on_delivered,
         )
+        self._looks = BatchLooks(spool.batches, batch_sizes or {}, clock=clock)
         self._leader_lock = FileLock(spool.directory / "deliver.lock")
         self._started = self._leads = False
         self._closed = threading.Event()
@@ -71,6 +78,7 @@ class Delivery:
         self._turn = 0
         self._begin()
         spool.on_accept(self._wake)
+        spool.on_batches(self._looks.ensure)
         tell_after_fork(self)
 
     def start(self) -> None:
@@ -139,6 +147,7 @@ class Delivery:
             if self._closed.is_set():
                 return
             self._closed.set()
+            self._looks.close()
             self._condition.notify_all()
             threads = list(self._threads)
         waited = 0.0
@@ -185,6 +194,8 @@ class Delivery:
         self._threads: set[threading.Thread] = set()
         self._idle = 0
         self._has_poller = False
+        self._look_at = float("-inf")
+        self._looks.begin()
         for state in self._states.values():
             state.begin()
 
@@ -302,6 +313,9 @@ class Delivery:
             if self._leads and now >= self._reclaim_at:
                 self._deliveries.reclaim(tuple(self._states))
                 self._reclaim_at = now + RECLAIM_EVERY_S
+            if self._leads and now >= self._look_at:
+                self._looks.refresh()
+                self._look_at = now + _LOOK_EVERY_S
             return self._leads
 
     def _resign(self) -> None:

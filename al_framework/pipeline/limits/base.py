@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 Period: TypeAlias = Literal["minutely", "hourly", "daily"]
@@ -15,6 +15,19 @@ class LimitRule:
 
     period: Period
     value: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a ledger holds to at one moment.
+
+    Attributes:
+        scope: Whose limits these are.
+        rules: Limits of each strategy.
+    """
+
+    scope: str
+    rules: Mapping[str, tuple[LimitRule, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +64,7 @@ class Ledger(ABC):
         scope: Whose limits these are; ledgers of different scopes never share a credit.
 
     Attributes:
+        terms: Limits and scope of the moment; replaced as a whole, so read it once per question.
         transactional: Whether credits live in the spool's transaction and vanish with it when it
             is rolled back; if not, the spool releases what it reserved in vain.
     """
@@ -58,8 +72,21 @@ class Ledger(ABC):
     transactional: ClassVar[bool] = False
 
     def __init__(self, rules: Mapping[str, Sequence[LimitRule]], *, scope: str) -> None:
-        self.rules = {strategy: tuple(limits) for strategy, limits in rules.items()}
-        self.scope = scope
+        self.terms = Terms(scope=scope)
+        self.update(rules, scope=scope)
+
+    def update(self, rules: Mapping[str, Sequence[LimitRule]], *, scope: str) -> None:
+        """Take other limits and another scope from now on; credits already taken stay taken.
+
+        Strategies that are not named any more keep their limits, since a frame that they have
+        taken may still be on its way. Safe to call while other threads reserve.
+
+        Args:
+            rules: Limits of each strategy.
+            scope: Whose limits these are.
+        """
+        new = {strategy: tuple(limits) for strategy, limits in rules.items()}
+        self.terms = Terms(scope=scope, rules={**self.terms.rules, **new})
 
     def prepare(self, tx: Transaction) -> None:  # noqa: B027 - most ledgers need nothing here
         """Create tables, if any; called in a transaction whenever the spool opens its database."""
@@ -91,7 +118,10 @@ class Ledger(ABC):
 
     @abstractmethod
     def release(self, token: str, tx: Transaction | None) -> None:
-        """Give a credit back to the windows it was taken from; unknown tokens are ignored."""
+        """Give a credit back to the windows and the scope it was taken from.
+
+        A token names one datapoint, whatever the scope; unknown ones are ignored.
+        """
 
     @abstractmethod
     def used(self, strategy: str, now: float) -> Mapping[Period, int]:

@@ -2,9 +2,24 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
-from al_framework.pipeline.limits.base import Ledger, LimitRule, Period, Reservation, Transaction
+from al_framework.pipeline.limits.base import (
+    Ledger,
+    LimitRule,
+    Period,
+    Reservation,
+    Terms,
+    Transaction,
+)
 from al_framework.pipeline.limits.windows import KEEP_S, PRUNE_EVERY_S, has_room, windows_of
+
+_Window: TypeAlias = tuple[str, str, Period, int]  # scope, strategy, period, start
+
+
+class _Credit(NamedTuple):
+    scope: str
+    reservation: Reservation
 
 
 class MemoryLedger(Ledger):
@@ -18,8 +33,8 @@ class MemoryLedger(Ledger):
     def __init__(self, rules: Mapping[str, Sequence[LimitRule]], *, scope: str) -> None:
         super().__init__(rules, scope=scope)
         self._lock = threading.Lock()
-        self._used: dict[tuple[str, Period, int], int] = {}
-        self._credits: dict[str, Reservation] = {}
+        self._used: dict[_Window, int] = {}
+        self._credits: dict[str, _Credit] = {}
         self._pruned_at = float("-inf")
 
     def abandon(self) -> None:
@@ -28,10 +43,7 @@ class MemoryLedger(Ledger):
 
     def peek(self, strategies: Sequence[str], now: float) -> str | None:
         """Return the first strategy with room; see `Ledger.peek`."""
-        for strategy in strategies:
-            if has_room(self.rules.get(strategy, ()), self.used(strategy, now)):
-                return strategy
-        return None
+        return self._first_with_room(self.terms, strategies, now)
 
     def reserve(
         self, strategies: Sequence[str], token: str, now: float, tx: Transaction | None
@@ -40,15 +52,16 @@ class MemoryLedger(Ledger):
         del tx
         with self._lock:
             if (held := self._credits.get(token)) is not None:
-                return held
+                return held.reservation
             self._prune(now)
-            strategy = self.peek(strategies, now)
+            terms = self.terms
+            strategy = self._first_with_room(terms, strategies, now)
             if strategy is None:
                 return None
             reservation = Reservation(token=token, strategy=strategy, reserved_at=now)
-            self._credits[token] = reservation
-            for period, start in windows_of(now):
-                window = (strategy, period, start)
+            credit = _Credit(terms.scope, reservation)
+            self._credits[token] = credit
+            for window in _windows(credit):
                 self._used[window] = self._used.get(window, 0) + 1
             return reservation
 
@@ -56,18 +69,27 @@ class MemoryLedger(Ledger):
         """Give a credit back to its own windows; see `Ledger.release`."""
         del tx
         with self._lock:
-            reservation = self._credits.pop(token, None)
-            if reservation is None:
+            credit = self._credits.pop(token, None)
+            if credit is None:
                 return
-            for period, start in windows_of(reservation.reserved_at):
-                window = (reservation.strategy, period, start)
+            for window in _windows(credit):
                 if window in self._used:
                     self._used[window] -= 1
 
     def used(self, strategy: str, now: float) -> Mapping[Period, int]:
         """Return the credits taken in the current windows; see `Ledger.used`."""
+        return self._used_of(self.terms.scope, strategy, now)
+
+    def _first_with_room(self, terms: Terms, strategies: Sequence[str], now: float) -> str | None:
+        for strategy in strategies:
+            used = self._used_of(terms.scope, strategy, now)
+            if has_room(terms.rules.get(strategy, ()), used):
+                return strategy
+        return None
+
+    def _used_of(self, scope: str, strategy: str, now: float) -> Mapping[Period, int]:
         return {
-            period: self._used.get((strategy, period, start), 0)
+            period: self._used.get((scope, strategy, period, start), 0)
             for period, start in windows_of(now)
         }
 
@@ -76,7 +98,17 @@ class MemoryLedger(Ledger):
             return
         self._pruned_at = now
         oldest = now - KEEP_S
-        self._used = {window: n for window, n in self._used.items() if window[2] >= oldest}
+        self._used = {window: n for window, n in self._used.items() if window[3] >= oldest}
         self._credits = {
-            token: credit for token, credit in self._credits.items() if credit.reserved_at >= oldest
+            token: credit
+            for token, credit in self._credits.items()
+            if credit.reservation.reserved_at >= oldest
         }
+
+
+def _windows(credit: _Credit) -> list[_Window]:
+    paid = credit.reservation
+    return [
+        (credit.scope, paid.strategy, period, start)
+        for period, start in windows_of(paid.reserved_at)
+    ]

@@ -6,14 +6,23 @@ process killed between reserving and committing has taken nothing.
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 from urllib.parse import quote
 
 from al_framework.api import SpoolError
-from al_framework.pipeline.limits.base import Ledger, LimitRule, Period, Reservation, Transaction
+from al_framework.pipeline.forking import tell_around_fork
+from al_framework.pipeline.limits.base import (
+    Ledger,
+    LimitRule,
+    Period,
+    Reservation,
+    Terms,
+    Transaction,
+)
 from al_framework.pipeline.limits.windows import KEEP_S, PRUNE_EVERY_S, has_room, windows_of
 
+_FORK_WAIT_S = 5.0
 _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS limit_window (
         scope TEXT NOT NULL, strategy TEXT NOT NULL, period TEXT NOT NULL, start INTEGER NOT NULL,
@@ -21,6 +30,10 @@ _SCHEMA = (
     """CREATE TABLE IF NOT EXISTS limit_credit (
         scope TEXT NOT NULL, token TEXT NOT NULL, strategy TEXT NOT NULL,
         reserved_at REAL NOT NULL, PRIMARY KEY (scope, token)) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS limit_credit_token ON limit_credit (token)",
+    """CREATE TABLE IF NOT EXISTS limit_owner (
+        scope TEXT NOT NULL, strategy TEXT NOT NULL, owner TEXT NOT NULL, at REAL NOT NULL,
+        PRIMARY KEY (scope, strategy, owner)) WITHOUT ROWID""",
     # Moments whose windows count as spent, since the index that knew better is lost.
     "CREATE TABLE IF NOT EXISTS limit_lost (at REAL PRIMARY KEY) WITHOUT ROWID",
 )
@@ -41,17 +54,33 @@ class SqliteLedger(Ledger):
     Args:
         rules: As for `Ledger`.
         scope: As for `Ledger`.
+        owner: Name of the configuration. When another one takes credits under the same scope and
+            strategy, both spend the same limits, and that is reported once.
+        report: Told of it, with the spool's lock held; None says nothing.
     """
 
     transactional: ClassVar[bool] = True
 
-    def __init__(self, rules: Mapping[str, Sequence[LimitRule]], *, scope: str) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, Sequence[LimitRule]],
+        *,
+        scope: str,
+        owner: str = "",
+        report: Callable[[str], None] | None = None,
+    ) -> None:
         super().__init__(rules, scope=scope)
+        self._owner = owner
+        self._report = report
+        self._claimed: dict[tuple[str, str], float] = {}
+        self._reported: set[tuple[str, str, str]] = set()
         self._lock = threading.Lock()
         self._path: str | None = None
         self._reader: sqlite3.Connection | None = None
         self._lost: frozenset[tuple[Period, int]] = frozenset()
         self._pruned_at = float("-inf")
+        self._is_held_for_fork = False
+        tell_around_fork(self)
 
     def prepare(self, tx: Transaction) -> None:
         """Create the tables, and read from this transaction's database from now on."""
@@ -73,6 +102,15 @@ class SqliteLedger(Ledger):
                 self._reader.close()
             self._reader = self._path = None
 
+    def before_fork(self) -> None:
+        """Let no thread be reading while the process is copied; see the spool's index."""
+        self._is_held_for_fork = self._lock.acquire(timeout=_FORK_WAIT_S)
+
+    def after_fork_in_parent(self) -> None:
+        """Let the threads go on."""
+        if self._is_held_for_fork:
+            self._lock.release()
+
     def abandon(self) -> None:
         """Leave everything to the parent of a forked process; see `Ledger.abandon`."""
         # Not closed: SQLite forbids using, or closing, a connection on the other side of a fork.
@@ -86,9 +124,12 @@ class SqliteLedger(Ledger):
         Raises:
             SpoolError: The database cannot be read.
         """
+        terms = self.terms
         for strategy in strategies:
-            rules = self.rules.get(strategy, ())
-            if not rules or self._path is None or has_room(rules, self.used(strategy, now)):
+            rules = terms.rules.get(strategy, ())
+            if not rules or self._path is None:
+                return strategy
+            if has_room(rules, self._committed(terms, strategy, now)):
                 return strategy
         return None
 
@@ -100,26 +141,27 @@ class SqliteLedger(Ledger):
         Raises:
             ValueError: There is no transaction.
         """
-        tx = self._required(tx)
+        tx, terms = self._required(tx), self.terms
         held = tx.execute(
             "SELECT strategy, reserved_at FROM limit_credit WHERE scope = ? AND token = ?",
-            (self.scope, token),
+            (terms.scope, token),
         ).fetchone()
         if held is not None:
             return Reservation(token=token, strategy=held[0], reserved_at=held[1])
         self._prune(now, tx)
         windows = windows_of(now)
         for strategy in strategies:
-            rules = self.rules.get(strategy, ())
-            if rules and not has_room(rules, self._read(tx, strategy, now)):
+            rules = terms.rules.get(strategy, ())
+            if rules and not has_room(rules, self._read(tx, terms, strategy, now)):
                 continue
             for period, start in windows:
-                tx.execute(_ADD, (self.scope, strategy, period, start))
+                tx.execute(_ADD, (terms.scope, strategy, period, start))
             tx.execute(
                 "INSERT INTO limit_credit (scope, token, strategy, reserved_at)"
                 " VALUES (?, ?, ?, ?)",
-                (self.scope, token, strategy, now),
+                (terms.scope, token, strategy, now),
             )
+            self._claim(tx, terms, strategy, now)
             return Reservation(token=token, strategy=strategy, reserved_at=now)
         return None
 
@@ -130,14 +172,13 @@ class SqliteLedger(Ledger):
             ValueError: There is no transaction.
         """
         tx = self._required(tx)
-        row = tx.execute(
-            "DELETE FROM limit_credit WHERE scope = ? AND token = ?"
-            " RETURNING strategy, reserved_at",
-            (self.scope, token),
-        ).fetchone()
-        if row is not None:
-            for period, start in windows_of(row[1]):
-                tx.execute(_TAKE_BACK, (self.scope, row[0], period, start))
+        rows = tx.execute(
+            "DELETE FROM limit_credit WHERE token = ? RETURNING scope, strategy, reserved_at",
+            (token,),
+        ).fetchall()
+        for scope, strategy, reserved_at in rows:
+            for period, start in windows_of(reserved_at):
+                tx.execute(_TAKE_BACK, (scope, strategy, period, start))
 
     def used(self, strategy: str, now: float) -> Mapping[Period, int]:
         """Return the credits taken in the current windows; see `Ledger.used`.
@@ -147,25 +188,54 @@ class SqliteLedger(Ledger):
         Raises:
             SpoolError: The database cannot be read.
         """
+        return self._committed(self.terms, strategy, now)
+
+    def _committed(self, terms: Terms, strategy: str, now: float) -> Mapping[Period, int]:
         with self._lock:
             if self._path is None:
                 return {period: 0 for period, _ in windows_of(now)}
             try:
                 if self._reader is None:
                     self._reader = _open_reader(self._path)
-                return self._read(self._reader, strategy, now)
+                return self._read(self._reader, terms, strategy, now)
             except sqlite3.Error as exc:
                 raise SpoolError(f"limits in {self._path!r}: cannot be read: {exc}") from exc
 
-    def _read(self, tx: Transaction, strategy: str, now: float) -> dict[Period, int]:
+    def _read(self, tx: Transaction, terms: Terms, strategy: str, now: float) -> dict[Period, int]:
         used: dict[Period, int] = {}
         for period, start in windows_of(now):
-            row = tx.execute(_USED, (self.scope, strategy, period, start)).fetchone()
+            row = tx.execute(_USED, (terms.scope, strategy, period, start)).fetchone()
             used[period] = 0 if row is None else row[0]
             if (period, start) in self._lost:
-                values = [r.value for r in self.rules.get(strategy, ()) if r.period == period]
+                values = [r.value for r in terms.rules.get(strategy, ()) if r.period == period]
                 used[period] = max([used[period], *values])
         return used
+
+    def _claim(self, tx: Transaction, terms: Terms, strategy: str, now: float) -> None:
+        """Write down who takes credits under this name, and say so if it is not the only one."""
+        name = (terms.scope, strategy)
+        if not self._owner or 0 <= now - self._claimed.get(name, float("-inf")) < PRUNE_EVERY_S:
+            return
+        self._claimed[name] = now
+        tx.execute(
+            """INSERT INTO limit_owner (scope, strategy, owner, at) VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET at = excluded.at""",
+            (*name, self._owner, now),
+        )
+        others = tx.execute(
+            "SELECT owner FROM limit_owner WHERE scope = ? AND strategy = ? AND owner <> ?"
+            " AND at >= ? ORDER BY owner",
+            (*name, self._owner, now - KEEP_S),
+        ).fetchall()
+        for (other,) in others:
+            if (*name, other) not in self._reported and terms.rules.get(strategy):
+                self._reported.add((*name, other))
+                if self._report is not None:
+                    self._report(
+                        f"strategy {strategy!r}: the configurations {self._owner!r} and {other!r}"
+                        f" both collect under this name for {terms.scope!r}, so they spend the"
+                        " same limits; give one of the strategies another name to keep them apart"
+                    )
 
     def _load_lost(self, tx: Transaction) -> None:
         moments = [row[0] for row in tx.execute("SELECT at FROM limit_lost")]
@@ -179,6 +249,7 @@ class SqliteLedger(Ledger):
         tx.execute("DELETE FROM limit_window WHERE start < ?", (oldest,))
         tx.execute("DELETE FROM limit_credit WHERE reserved_at < ?", (oldest,))
         tx.execute("DELETE FROM limit_lost WHERE at < ?", (oldest,))
+        tx.execute("DELETE FROM limit_owner WHERE at < ?", (oldest,))
 
     @staticmethod
     def _required(tx: Transaction | None) -> Transaction:

@@ -5,9 +5,11 @@ one file per group of datapoints costs three syncs however many it holds, the in
 and the index can be rebuilt from the files.
 """
 
+from al_framework.pipeline.spool.batches import Batches
 from al_framework.pipeline.spool.leases import Deliveries
 from al_framework.pipeline.spool.records import (
     Acceptance,
+    BatchKey,
     Candidate,
     CorruptItemError,
     FoundDelivery,
@@ -21,6 +23,8 @@ from al_framework.pipeline.spool.store import Spool
 
 __all__ = [
     "Acceptance",
+    "BatchKey",
+    "Batches",
     "Candidate",
     "CorruptItemError",
     "Deliveries",

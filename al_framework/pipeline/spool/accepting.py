@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from al_framework.api import Clock, SpoolFullError
 from al_framework.api.codec import decision_to_dict
 from al_framework.pipeline.limits.base import Ledger
+from al_framework.pipeline.spool.batches import take_place
 from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
-from al_framework.pipeline.spool.items import Row, encode_meta, insert_item, take_batch_place
+from al_framework.pipeline.spool.items import Row, encode_meta, insert_item
 from al_framework.pipeline.spool.records import Acceptance, Candidate, SeenFrame, SpoolLimits
 from al_framework.pipeline.spool.seen import forget_passing, remember
 
@@ -58,7 +59,6 @@ class Acceptor:
         ledger: As for `Spool`.
         clock: As for `Spool`.
         limits: As for `Spool`.
-        max_batch_images: As for `Spool`.
         failpoint: As for `Spool`.
     """
 
@@ -71,7 +71,6 @@ class Acceptor:
         ledger: Ledger,
         clock: Clock,
         limits: SpoolLimits,
-        max_batch_images: int | None,
         failpoint: Callable[[str], None],
     ) -> None:
         self._database = database
@@ -80,7 +79,6 @@ class Acceptor:
         self._ledger = ledger
         self._clock = clock
         self._limits = limits
-        self._max_batch_images = max_batch_images
         self._failpoint = failpoint
 
     def accept(self, entries: Sequence[Candidate | SeenFrame], *, life: int) -> list[Acceptance]:
@@ -120,7 +118,7 @@ class Acceptor:
         datapoint = entry.compose(answer.strategy or entry.matching[0])
         decision = datapoint.decision
         if accepted:
-            sinks = entry.sinks if entry.sinks is not None else self._sinks
+            sinks = self._sinks_of(entry)
             meta = encode_meta(datapoint, entry.key, sinks)
             group.paid.append(_Paid(candidate=entry, meta=meta, sinks=sinks))
         elif answer.status == "limited":
@@ -142,10 +140,20 @@ class Acceptor:
         if reservation is None:
             return Acceptance(item_id=token, status="limited")
         group.reserved.append(token)
-        if not take_batch_place(tx, candidate.batch_name, self._max_batch_images):
+        fits = take_place(
+            tx,
+            candidate.batch,
+            candidate.max_batch_images,
+            sinks=self._sinks_of(candidate),
+            now=self._clock.time(),
+        )
+        if not fits:
             self._ledger.release(token, tx)
             return Acceptance(item_id=token, status="batch_full")
         return Acceptance(item_id=token, status="accepted", strategy=reservation.strategy)
+
+    def _sinks_of(self, candidate: Candidate) -> tuple[str, ...]:
+        return candidate.sinks if candidate.sinks is not None else self._sinks
 
     def _store(self, tx: sqlite3.Connection, group: _Group) -> None:
         items = [(entry.candidate.image, entry.meta) for entry in group.paid]
@@ -163,7 +171,7 @@ class Acceptor:
                 item_id=entry.candidate.item_id,
                 file=file,
                 place=place,
-                batch_name=entry.candidate.batch_name,
+                batch=entry.candidate.batch,
                 sinks=entry.sinks,
             )
             insert_item(tx, row, now=now, life=group.life)

@@ -18,12 +18,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from al_framework.api import SpoolError, SpoolFullError
-from al_framework.pipeline.spool.locking import FileLock, tell_after_fork
+from al_framework.pipeline.forking import tell_after_fork, tell_around_fork
+from al_framework.pipeline.spool.locking import FileLock
 
 _LOG = logging.getLogger(__name__)
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BUSY_TIMEOUT_S = 10.0
+_FORK_WAIT_S = 5.0
 
 
 @contextmanager
@@ -65,7 +67,9 @@ class Database:
         self._identity: tuple[int, int] | None = None
         self._is_open = False
         self._inherited: list[sqlite3.Connection | None] = []
+        self._held_for_fork: list[Callable[[], None]] = []
         tell_after_fork(self)
+        tell_around_fork(self)
 
     def open(self, now: float) -> None:
         """Open the index, setting it aside under another name if it is damaged."""
@@ -133,12 +137,29 @@ class Database:
             self._is_open = False
         self._lock.close()
 
+    def before_fork(self) -> None:
+        """Let no thread be in the middle of SQLite while the process is copied.
+
+        SQLite counts its locks per process: a child would inherit those of a transaction that
+        nobody ends there, and find the index locked for good.
+        """
+        if self._lock.hold_threads(_FORK_WAIT_S):
+            self._held_for_fork.append(self._lock.let_threads_go)
+        if self._read_mutex.acquire(timeout=_FORK_WAIT_S):
+            self._held_for_fork.append(self._read_mutex.release)
+
+    def after_fork_in_parent(self) -> None:
+        """Let the threads go on."""
+        while self._held_for_fork:
+            self._held_for_fork.pop()()
+
     def after_fork(self) -> None:
         """Leave the connections to the parent."""
         # Kept, not closed: SQLite forbids even closing a connection on the other side of a fork.
         self._inherited += [self._writer, self._reader]
         self._writer = self._reader = None
         self._read_mutex = threading.Lock()
+        self._held_for_fork = []
 
     def _check_open(self) -> None:
         if not self._is_open:

@@ -8,7 +8,7 @@ from typing import Any
 
 from al_framework.api import Datapoint, FrameKey, SpoolError, datapoint_to_dict
 from al_framework.pipeline.spool.lives import add_to_tally
-from al_framework.pipeline.spool.records import Place
+from al_framework.pipeline.spool.records import BatchKey, Place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +19,14 @@ class Row:
         item_id: The datapoint.
         file: Its group file.
         place: Where in it.
-        batch_name: Labelling batch.
+        batch: Labelling batch.
         sinks: Where it goes.
     """
 
     item_id: str
     file: str
     place: Place
-    batch_name: str
+    batch: BatchKey
     sinks: Sequence[str]
 
 
@@ -74,15 +74,16 @@ def insert_item(tx: sqlite3.Connection, row: Row, *, now: float, life: int) -> N
     place = row.place
     number = tx.execute(
         """INSERT INTO item
-            (item_id, file, offset, image_bytes, meta_bytes, batch_name, accepted_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?)""",
+            (item_id, file, offset, image_bytes, meta_bytes, workspace, project, batch_name,
+            accepted_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             row.item_id,
             row.file,
             place.offset,
             place.image_bytes,
             place.meta_bytes,
-            row.batch_name,
+            *row.batch.columns,
             now,
         ),
     ).lastrowid
@@ -92,20 +93,3 @@ def insert_item(tx: sqlite3.Connection, row: Row, *, now: float, life: int) -> N
             (number, sink, life, now),
         )
         add_to_tally(tx, life, sink, "accepted")
-
-
-def take_batch_place(tx: sqlite3.Connection, batch_name: str, max_images: int | None) -> bool:
-    """Count one more image in a batch, unless that would be too many."""
-    if max_images is not None and max_images < 1:
-        return False
-    cursor = tx.execute(
-        """INSERT INTO batch (name, images) VALUES (?1, 1)
-        ON CONFLICT DO UPDATE SET images = images + 1 WHERE ?2 IS NULL OR images < ?2""",
-        (batch_name, max_images),
-    )
-    return cursor.rowcount > 0
-
-
-def give_batch_place_back(tx: sqlite3.Connection, batch_name: str) -> None:
-    """Count one image less in a batch: no sink has stored it."""
-    tx.execute("UPDATE batch SET images = images - 1 WHERE name = ? AND images > 0", (batch_name,))

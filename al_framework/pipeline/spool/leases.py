@@ -10,15 +10,16 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from al_framework.api import Clock, Datapoint, LeaseLostError, Receipt, datapoint_from_dict
+from al_framework.api import Clock, Datapoint, LeaseLostError, Receipt, Target, datapoint_from_dict
 from al_framework.pipeline.limits.base import Ledger
+from al_framework.pipeline.spool.batches import give_place_back
 from al_framework.pipeline.spool.database import Database, translated
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.groupfile import read_item
-from al_framework.pipeline.spool.items import decode_meta, give_batch_place_back
+from al_framework.pipeline.spool.items import decode_meta
 from al_framework.pipeline.spool.lives import add_to_tally, adopt_orphans
 from al_framework.pipeline.spool.locking import is_alive, process_name
-from al_framework.pipeline.spool.records import CorruptItemError, Lease, Place
+from al_framework.pipeline.spool.records import BatchKey, CorruptItemError, Lease, Place
 from al_framework.pipeline.spool.schema import DEAD, DELIVERED
 from al_framework.pipeline.spool.seen import deliveries_of, record_results
 
@@ -96,18 +97,18 @@ class Deliveries:
             )  # before it is on disk, or `reclaim` could take it for a stale one
             with self._database.transaction() as tx:
                 row = tx.execute(
-                    """UPDATE delivery SET owner = ?1, lease_until = ?2
+                    """UPDATE delivery SET owner = ?1, lease_until = ?2, tries = tries + 1
                     WHERE sink = ?3 AND number = (
                         SELECT number FROM delivery
                         WHERE sink = ?3 AND state = 0 AND owner IS NULL AND due <= ?4
                         ORDER BY due, number LIMIT 1)
-                    RETURNING number, attempts, faults, checkpoint""",
+                    RETURNING number, attempts, tries, faults, checkpoint""",
                     (owner, self._clock.monotonic() + LEASE_S, sink, self._clock.time()),
                 ).fetchone()
                 if row is None:  # another thread was faster
                     self._held.discard(owner)
                     return None
-                number, attempts, faults, checkpoint = row
+                number, attempts, tries, faults, checkpoint = row
                 item_id, file, *place = tx.execute(
                     """SELECT item_id, file, offset, image_bytes, meta_bytes
                     FROM item WHERE number = ?""",
@@ -121,6 +122,7 @@ class Deliveries:
             sink=sink,
             owner=owner,
             attempts=attempts,
+            tries=tries,
             faults=faults,
             checkpoint=json.loads(checkpoint),
             file=file,
@@ -292,6 +294,7 @@ class Deliveries:
                     owner=None,
                     lease_until=None,
                 )
+                self._note_stored(tx, lease, result.get("status"))
                 add_to_tally(tx, life, lease.sink, "delivered" if state == DELIVERED else "dead")
                 if result.get("status") == "duplicate":
                     add_to_tally(tx, life, lease.sink, "duplicates")
@@ -301,17 +304,34 @@ class Deliveries:
                 # After the commit: a row must never point to a file that is gone.
                 self._files.remove(file, self._clock.time())
 
+    def _note_stored(self, tx: sqlite3.Connection, lease: Lease, status: object) -> None:
+        """Note whether the sink holds a picture of ours, as far as anybody can know.
+
+        A duplicate at a later try may be our own earlier copy whose answer was lost. Of a
+        datapoint that was given up, a checkpoint tells that the sink had begun to store it.
+        """
+        certain = status == "created" or (status == "duplicate" and lease.tries > 1)
+        tx.execute(
+            """UPDATE delivery SET stored = ?1 OR (state = ?2 AND checkpoint <> '{}')
+            WHERE number = ?3 AND sink = ?4""",
+            (certain, DEAD, lease.number, lease.sink),
+        )
+
     def _finish_item(self, tx: sqlite3.Connection, lease: Lease) -> str | None:
         """Conclude a datapoint whose last delivery has ended; return a file that nobody needs."""
         deliveries = deliveries_of(tx, lease.number)
         if any(delivery.state == "pending" for delivery in deliveries):
             return None
-        if not any(delivery.status == "created" for delivery in deliveries):
+        stored = tx.execute(
+            "SELECT 1 FROM delivery WHERE number = ? AND stored = 1 LIMIT 1", (lease.number,)
+        ).fetchone()
+        if stored is None:
             self._ledger.release(lease.item_id, tx)
-            (batch_name,) = tx.execute(
-                "SELECT batch_name FROM item WHERE number = ?", (lease.number,)
+            workspace, project, name = tx.execute(
+                "SELECT workspace, project, batch_name FROM item WHERE number = ?", (lease.number,)
             ).fetchone()
-            give_batch_place_back(tx, batch_name)
+            target = Target(workspace=workspace or None, project=project or None)
+            give_place_back(tx, BatchKey(name=name, target=target))
         record_results(tx, lease.item_id, deliveries)
         if any(delivery.state == "dead" for delivery in deliveries):
             return None

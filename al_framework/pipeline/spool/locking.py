@@ -6,29 +6,12 @@ The kernel gives up a `flock` when its holder dies, so there is no stale lock to
 import os
 import sys
 import threading
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 from al_framework.api import SpoolError
-
-
-class _Forked(Protocol):
-    def after_fork(self) -> None: ...
-
-
-def tell_after_fork(listener: _Forked) -> None:
-    """Call ``listener.after_fork()`` in the child of every fork, for as long as it lives."""
-    reference = weakref.ref(listener)
-
-    def call() -> None:
-        alive = reference()
-        if alive is not None:
-            alive.after_fork()
-
-    os.register_at_fork(after_in_child=call)
+from al_framework.pipeline.forking import tell_after_fork
 
 
 class FileLock:
@@ -75,6 +58,14 @@ class FileLock:
     ) -> None:
         """Give the lock back."""
         self.release()
+
+    def hold_threads(self, timeout_s: float) -> bool:
+        """Keep the other threads of this process from the lock; False if the time is up before."""
+        return self._mutex.acquire(timeout=timeout_s)
+
+    def let_threads_go(self) -> None:
+        """End `hold_threads`."""
+        self._mutex.release()
 
     def try_acquire(self) -> bool:
         """Take the lock if nobody has it."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from al_framework.api import Datapoint, FrameKey
+from al_framework.api import Datapoint, FrameKey, Target
 
 
 class CorruptItemError(Exception):
@@ -27,6 +27,24 @@ class SpoolLimits:
     min_free_bytes: int = 1024**3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchKey:
+    """Names one labelling batch.
+
+    Attributes:
+        name: As in `Datapoint.batch_name`.
+        target: As in `Datapoint.target`.
+    """
+
+    name: str
+    target: Target = field(default_factory=Target)
+
+    @property
+    def columns(self) -> tuple[str, str, str]:
+        """The key of its row."""
+        return (self.target.workspace or "", self.target.project or "", self.name)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Candidate:
     """A frame that some strategy takes, encoded; whether a limit pays for it is yet to be seen.
@@ -37,6 +55,8 @@ class Candidate:
         matching: The strategies that take it, in the order in which they are asked to pay.
         decided_at: UTC epoch seconds.
         batch_name: Labelling batch.
+        max_batch_images: How many images that batch may hold; None for any number.
+        target: Where the batch is, if the document names it; as in `Datapoint.target`.
         compose: Makes the datapoint once the paying strategy is known.
         key: Where it comes from, to be remembered; None remembers nothing.
         sinks: Where it goes; None for every sink of the spool.
@@ -48,8 +68,15 @@ class Candidate:
     decided_at: float
     batch_name: str
     compose: Callable[[str], Datapoint]
+    max_batch_images: int | None = None
+    target: Target = field(default_factory=Target)
     key: FrameKey | None = None
     sinks: tuple[str, ...] | None = None
+
+    @property
+    def batch(self) -> BatchKey:
+        """The labelling batch, at its target."""
+        return BatchKey(name=self.batch_name, target=self.target)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +136,7 @@ class Lease:
         sink: The sink.
         owner: Who holds the lease; different for each one ever given.
         attempts: Attempts that failed before.
+        tries: Attempts begun, this one included: one that was cut short is not in `attempts`.
         faults: How many of them with an error that no sink should raise.
         checkpoint: What earlier attempts saved.
         file: Group file, below ``obj``.
@@ -120,6 +148,7 @@ class Lease:
     sink: str
     owner: str
     attempts: int
+    tries: int
     faults: int
     checkpoint: Mapping[str, str]
     file: str

@@ -4,10 +4,12 @@ import logging
 import sqlite3
 from collections.abc import Sequence
 
+from al_framework.api import Target
+from al_framework.pipeline.spool.batches import take_place
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.groupfile import scan_group
-from al_framework.pipeline.spool.items import Row, decode_meta, insert_item, take_batch_place
-from al_framework.pipeline.spool.records import Place
+from al_framework.pipeline.spool.items import Row, decode_meta, insert_item
+from al_framework.pipeline.spool.records import BatchKey, Place
 from al_framework.pipeline.spool.seen import remember
 
 ORPHAN_AGE_S = 600.0
@@ -58,6 +60,7 @@ def _restore(  # noqa: PLR0913 - one call, split off for its length
         values, key, meant_for = decode_meta(meta)
         item_id, batch_name = str(values["item_id"]), str(values["batch_name"])
         detail, decided_at = values["decision"], float(values["decided_at"])
+        batch = BatchKey(name=batch_name, target=Target(**values.get("target", {})))
     except (ValueError, KeyError, TypeError) as exc:
         _LOG.warning("spool: group file %r, offset %d: left out: %s", file, place.offset, exc)
         return False
@@ -65,9 +68,9 @@ def _restore(  # noqa: PLR0913 - one call, split off for its length
         return False
     # Life 0 has never been: the life that opens takes these over as recovered.
     targets = meant_for or tuple(sinks)
-    row = Row(item_id=item_id, file=file, place=place, batch_name=batch_name, sinks=targets)
+    row = Row(item_id=item_id, file=file, place=place, batch=batch, sinks=targets)
     insert_item(tx, row, now=now, life=0)
-    take_batch_place(tx, batch_name, None)
+    take_place(tx, batch, None, sinks=targets, now=now)
     if key is not None:
         remember(tx, key, outcome="accepted", decided_at=decided_at, detail=detail, item_id=item_id)
     return True

@@ -52,6 +52,31 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             UPDATE total SET items = items - 1, bytes = bytes - OLD.image_bytes - OLD.meta_bytes;
         END""",
     ),
+    (
+        # Attempts begun, whatever came of them; and whether the sink may hold the picture.
+        "ALTER TABLE delivery ADD COLUMN tries INTEGER NOT NULL DEFAULT 0",
+        "UPDATE delivery SET tries = attempts + (owner IS NOT NULL)",
+        "ALTER TABLE delivery ADD COLUMN stored INTEGER NOT NULL DEFAULT 0",
+        """UPDATE delivery SET stored = 1
+            WHERE state = 1 AND result LIKE '{"status": "created"%'""",
+        # A batch belongs to a target; empty: the sink's own.
+        "ALTER TABLE item ADD COLUMN workspace TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE item ADD COLUMN project TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE batch RENAME TO batch_of_version_1",
+        # Our places: accepted, and not given back because no sink stored the picture.
+        """CREATE TABLE batch (
+            workspace TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL,
+            places INTEGER NOT NULL, used_at REAL NOT NULL DEFAULT 0,
+            PRIMARY KEY (workspace, project, name)) WITHOUT ROWID""",
+        """INSERT INTO batch (workspace, project, name, places)
+            SELECT '', '', name, images FROM batch_of_version_1""",
+        "DROP TABLE batch_of_version_1",
+        # What a sink has answered: images that are not ours, NULL as long as it could not tell.
+        """CREATE TABLE batch_look (
+            workspace TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL,
+            sink TEXT NOT NULL, others INTEGER, looked_at REAL NOT NULL,
+            PRIMARY KEY (workspace, project, name, sink)) WITHOUT ROWID""",
+    ),
 )
 
 

@@ -8,15 +8,17 @@ from types import TracebackType
 from typing import Self
 
 from al_framework.api import Clock, FrameKey, SinkCounts
+from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.accepting import Acceptor
+from al_framework.pipeline.spool.batches import Batches
 from al_framework.pipeline.spool.database import Database, translated
 from al_framework.pipeline.spool.directory import GroupFiles, prepare_directory
 from al_framework.pipeline.spool.leases import Deliveries
 from al_framework.pipeline.spool.lives import adopt_orphans, begin_life, end_life, read_tally
-from al_framework.pipeline.spool.locking import tell_after_fork
 from al_framework.pipeline.spool.records import (
     Acceptance,
+    BatchKey,
     Candidate,
     FoundFrame,
     SeenFrame,
@@ -45,13 +47,13 @@ class Spool:
         ledger: Decides who pays; in the same transaction if it lives in the same database.
         clock: Time.
         limits: How much it may hold.
-        max_batch_images: How many images a labelling batch may hold; None for any number.
         failpoint: Told the name of each step, for tests that stop the process there.
 
     Attributes:
         directory: As given.
         sinks: As given.
         deliveries: The side that takes datapoints out again.
+        batches: What is known of the sizes of labelling batches.
 
     Raises:
         SpoolError: The platform cannot lock files.
@@ -65,7 +67,6 @@ class Spool:
         ledger: Ledger,
         clock: Clock,
         limits: SpoolLimits | None = None,
-        max_batch_images: int | None = None,
         failpoint: Callable[[str], None] = _no_failpoint,
     ) -> None:
         if not sinks:
@@ -84,13 +85,14 @@ class Spool:
             ledger=ledger,
             clock=clock,
             limits=limits if limits is not None else SpoolLimits(),
-            max_batch_images=max_batch_images,
             failpoint=failpoint,
         )
         self._is_open = False
         self._life: int | None = None
         self._last_counts: Mapping[str, SinkCounts] | None = None
         self._listeners: list[Callable[[], None]] = []
+        self._batch_listeners: list[Callable[[Sequence[BatchKey]], None]] = []
+        self.batches = Batches(self._database, self._files, clock=clock)
         self.deliveries = Deliveries(
             self._database,
             self._files,
@@ -170,6 +172,7 @@ class Spool:
         """
         if not entries:
             return []
+        self._announce_batches(entries)
         with translated(self.directory), self._database.locked():
             answers = self._acceptor.accept(entries, life=self._life or 0)
             self._failpoint("committed")
@@ -228,10 +231,24 @@ class Spool:
         """Have a function called, on the accepting thread, when datapoints were accepted here."""
         self._listeners.append(listener)
 
+    def on_batches(self, listener: Callable[[Sequence[BatchKey]], None]) -> None:
+        """Have a function called whenever it matters how much certain batches hold.
+
+        It is called on the accepting thread before the spool's lock is taken, so it may wait.
+        """
+        self._batch_listeners.append(listener)
+
     def after_fork(self) -> None:
         """Begin a life of its own in the child, at its first write."""
         self._life = None
         self._ledger.abandon()
+
+    def _announce_batches(self, entries: Sequence[Candidate | SeenFrame]) -> None:
+        candidates = [entry for entry in entries if isinstance(entry, Candidate)]
+        limited = [c.batch for c in candidates if c.max_batch_images is not None]
+        if limited:
+            for listener in self._batch_listeners:
+                listener(tuple(dict.fromkeys(limited)))
 
     def _prepare(self, tx: sqlite3.Connection, damaged: bool) -> None:
         now = self._clock.time()

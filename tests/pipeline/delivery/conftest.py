@@ -55,13 +55,13 @@ class Bench:
         self.deliveries.append(delivery)
         return delivery
 
-    def accept(self, count: int = 1, *, spool: Spool | None = None) -> list[str]:
+    def accept(self, count: int = 1, *, spool: Spool | None = None, **options: Any) -> list[str]:
         """Accept so many datapoints in one group, and return their names."""
-        group = [self.candidate() for _ in range(count)]
+        group = [self.candidate(**options) for _ in range(count)]
         answers = (spool or self.spools[0]).accept(group)
-        return [answer.item_id for answer in answers]
+        return [answer.item_id for answer in answers if answer.status == "accepted"]
 
-    def candidate(self) -> Candidate:
+    def candidate(self, **options: Any) -> Candidate:
         self.count += 1
         datapoint = sample_datapoint(0, item_id=f"item-{self.count}", strategy="a")
 
@@ -75,6 +75,7 @@ class Bench:
             decided_at=self.clock.time(),
             batch_name="batch",
             compose=compose,
+            **options,
         )
 
     def rows(self, sink: str) -> list[tuple[str, int, float, int]]:

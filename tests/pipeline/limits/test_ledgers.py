@@ -202,6 +202,102 @@ def test_scopes_do_not_share_credits(make_books):
     assert ["a", "a"] == [one.reserve(["a"], "t", DAY), two.reserve(["a"], "t", DAY)]
 
 
+def test_other_limits_hold_from_now_on(make_books):
+    books = make_books({"a": [rule("daily", 1)], "b": [rule("daily", 1)]})
+    books.reserve(["a", "b"], "t1", DAY)
+
+    books.ledger.update({"a": [rule("daily", 2)], "c": [rule("daily", 1)]}, scope="s")
+    paid = [books.reserve(["a", "b", "c"], f"u{n}", DAY) for n in range(4)]
+
+    assert ["a", "b", "c", None] == paid  # b is not named any more and keeps its limit
+    assert {"minutely": 2, "hourly": 2, "daily": 2} == books.ledger.used("a", DAY)
+
+
+def test_another_scope_counts_anew_and_gives_back_to_the_old_one(make_books):
+    books = make_books({"a": [rule("daily", 1)]})
+    books.reserve(["a"], "old", DAY)
+
+    books.ledger.update({"a": [rule("daily", 1)]}, scope="elsewhere")
+    there = [books.reserve(["a"], token, DAY) for token in ("new", "newer")]
+    books.release("old")
+    still = books.ledger.peek(["a"], DAY)
+    books.ledger.update({}, scope="s")
+
+    assert ["a", None] == there
+    assert still is None
+    assert books.ledger.peek(["a"], DAY) == "a"
+
+
+def owned(path: Path, owner: str, reports: list[str], **options: Any) -> Books:
+    limits = options.pop("limits", [rule("daily", 9)])
+    ledger = SqliteLedger(
+        {"a": limits, "b": [rule("daily", 9)]},
+        scope=options.pop("scope", "w/p"),
+        owner=owner,
+        report=reports.append,
+    )
+    books = Books(ledger, lambda: sqlite_transaction(path, threading.Lock()))
+    with books.transaction() as tx:
+        ledger.prepare(tx)
+    return books
+
+
+def test_two_configurations_that_spend_the_same_limits_are_reported_once(tmp_path):
+    reports: list[str] = []
+    one = owned(tmp_path / "l.db", "line-1", reports)
+    two = owned(tmp_path / "l.db", "line-2", reports)
+    one.reserve(["a"], "t1", DAY)
+    two.reserve(["b"], "t2", DAY)
+    none_yet = list(reports)
+    two.reserve(["a"], "t3", DAY)
+    two.reserve(["a"], "t4", DAY)
+    two.reserve(["a"], "t5", DAY + 7200)
+    one.ledger.close()
+    two.ledger.close()
+
+    assert [] == none_yet
+    (report,) = reports
+    assert report == (
+        "strategy 'a': the configurations 'line-2' and 'line-1' both collect under this name for "
+        "'w/p', so they spend the same limits; give one of the strategies another name to keep "
+        "them apart"
+    )
+
+
+@pytest.mark.parametrize(
+    ("owner", "options", "later_s"),
+    [
+        ("line-1", {}, 0),
+        ("", {}, 0),
+        ("line-2", {"limits": ()}, 0),
+        ("line-2", {"scope": "w/other"}, 0),
+        ("line-2", {}, 3 * 86400),
+    ],
+    ids=["itself", "nameless", "without limits", "another scope", "long gone"],
+)
+def test_a_name_of_ones_own_is_not_reported(tmp_path, owner, options, later_s):
+    reports: list[str] = []
+    one = owned(tmp_path / "l.db", "line-1", reports)
+    two = owned(tmp_path / "l.db", owner, reports, **options)
+    one.reserve(["a"], "t1", DAY)
+    two.reserve(["a"], "t2", DAY + later_s)
+    one.ledger.close()
+    two.ledger.close()
+
+    assert [] == reports
+
+
+def test_a_shared_name_needs_nobody_to_report_to(tmp_path):
+    one = owned(tmp_path / "l.db", "line-1", [])
+    two = owned(tmp_path / "l.db", "line-2", [])
+    two.ledger._report = None
+    one.reserve(["a"], "t1", DAY)
+
+    assert two.reserve(["a"], "t2", DAY) == "a"
+    one.ledger.close()
+    two.ledger.close()
+
+
 def test_old_windows_and_credits_are_pruned(make_books):
     books = make_books({"a": [rule("daily", 9)]})
     books.reserve(["a"], "old", DAY)

@@ -56,8 +56,11 @@ class Accounts:
             if tokens:
                 ledger.release(tokens.pop(), self.connection)
             return None
-        for name, limits in op["matching"]:
-            ledger.rules[name] = tuple(LimitRule(period=p, value=v) for p, v in limits)
+        rules = {
+            name: [LimitRule(period=p, value=v) for p, v in limits]
+            for name, limits in op["matching"]
+        }
+        ledger.update(rules, scope=scope(op))
         self.count += 1
         token = str(self.count)
         names = [name for name, _ in op["matching"]]

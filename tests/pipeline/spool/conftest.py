@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from al_framework.api import Datapoint, Decision, FrameKey, StrategyVerdict, Verdict
+from al_framework.api import Datapoint, Decision, FrameKey, StrategyVerdict, Target, Verdict
 from al_framework.pipeline.limits.base import Ledger, LimitRule
 from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.spool import Candidate, Spool, SpoolLimits
@@ -27,6 +27,7 @@ def make_candidate(
     decided_at: float = 1_700_000_000.0,
     batch_name: str = "batch",
     attributes: Any = None,
+    target: Target = Target(),  # noqa: B008 - frozen
     **options: Any,
 ) -> Candidate:
     """Return a candidate whose frame is `cam/<name>` and whose item is `item-<name>`."""
@@ -65,6 +66,7 @@ def make_candidate(
             attributes=attributes if attributes is not None else {"site": "x"},
             source="cam",
             parent=None,
+            target=target,
             decision=decision,
         )
 
@@ -76,6 +78,7 @@ def make_candidate(
         decided_at=decided_at,
         batch_name=batch_name,
         compose=compose,
+        target=target,
         **options,
     )
 

@@ -15,7 +15,7 @@ from al_framework.testing.fakes import FakeClock
 from al_framework.testing.samples import sample_datapoint
 
 
-def make_candidate(name: str) -> Candidate:
+def make_candidate(name: str, max_batch_images: int | None = None) -> Candidate:
     def compose(strategy: str) -> Datapoint:
         return sample_datapoint(
             item_id=f"item-{name}", frame_id=f"cam/{name}", image=image, strategy=strategy
@@ -28,6 +28,7 @@ def make_candidate(name: str) -> Candidate:
         matching=("a",),
         decided_at=1_700_000_000.0,
         batch_name="batch",
+        max_batch_images=max_batch_images,
         compose=compose,
         key=FrameKey(source="cam", frame_id=f"cam/{name}", size=1, mtime_ns=1),
     )
@@ -46,8 +47,8 @@ class Failpoint:
                 os._exit(137)
 
 
-def accept(spool: Spool, name: str) -> None:
-    for answer in spool.accept([make_candidate(name)]):
+def accept(spool: Spool, name: str, max_batch_images: int | None = None) -> None:
+    for answer in spool.accept([make_candidate(name, max_batch_images)]):
         if answer.status == "accepted":
             os.write(1, f"{answer.item_id}\n".encode())
 
@@ -56,6 +57,12 @@ def fill(spool: Spool, prefix: str, count: str) -> None:
     """Accept so many datapoints, one by one."""
     for number in range(int(count)):
         accept(spool, f"{prefix}-{number}")
+
+
+def fill_batch(spool: Spool, prefix: str, count: str, max_batch_images: str) -> None:
+    """Offer so many datapoints to one batch, one by one."""
+    for number in range(int(count)):
+        accept(spool, f"{prefix}-{number}", int(max_batch_images))
 
 
 def deliver(spool: Spool) -> None:
@@ -96,7 +103,8 @@ def main(directory: str, program: str, *arguments: str) -> None:
         name, hits, *arguments = arguments
         failpoint.name, failpoint.left = name, int(hits)
         program = {"die-filling": "fill", "die-delivering": "deliver"}[program]
-    {"fill": fill, "deliver": deliver, "fork": fork}[program](spool, *arguments)
+    programs = {"fill": fill, "fill-batch": fill_batch, "deliver": deliver, "fork": fork}
+    programs[program](spool, *arguments)
     spool.close()
 
 

@@ -82,9 +82,15 @@ def test_a_group_without_datapoints_writes_no_file(make_spool, candidate, key, g
 
 def test_a_full_batch_refuses_and_gives_the_credit_back(make_spool, candidate):
     ledger = SqliteLedger({"a": [LimitRule(period="daily", value=2)]}, scope="s")
-    spool = make_spool(ledger=ledger, max_batch_images=1)
+    spool = make_spool(ledger=ledger)
 
-    answers = spool.accept([candidate("1"), candidate("2"), candidate("3", batch_name="another")])
+    answers = spool.accept(
+        [
+            candidate("1", max_batch_images=1),
+            candidate("2", max_batch_images=1),
+            candidate("3", max_batch_images=1, batch_name="another"),
+        ]
+    )
 
     assert ["accepted", "batch_full", "accepted"] == [answer.status for answer in answers]
     assert ledger.used("a", 1_700_000_000.0)["daily"] == 2
@@ -92,7 +98,7 @@ def test_a_full_batch_refuses_and_gives_the_credit_back(make_spool, candidate):
 
 
 def test_a_batch_of_no_images_refuses_everything(make_spool, candidate):
-    answers = make_spool(max_batch_images=0).accept([candidate("1")])
+    answers = make_spool().accept([candidate("1", max_batch_images=0)])
 
     assert ["batch_full"] == [answer.status for answer in answers]
 

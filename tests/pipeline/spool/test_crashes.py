@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -148,3 +149,24 @@ def test_the_child_of_a_fork_begins_a_life_of_its_own(make_spool, candidate):
     for connection in inherited:
         if connection is not None:
             connection.close()
+
+
+def test_a_fork_waits_for_the_transaction_at_hand(make_spool):
+    spool = make_spool()
+    database, forked = spool._database, threading.Event()
+
+    def fork():
+        database.before_fork()
+        forked.set()
+        database.after_fork_in_parent()
+
+    with database.locked(), database.transaction():
+        thread = threading.Thread(target=fork)
+        thread.start()
+        waited = not forked.wait(0.05)
+    thread.join(10)
+
+    assert waited
+    assert forked.is_set()
+    with database.locked(), database.read() as tx:  # and everything is let go again
+        assert tx.execute("SELECT 1").fetchone() == (1,)
