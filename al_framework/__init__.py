@@ -9,16 +9,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from al_framework.api import Classification, Detections, Frame, hookimpl
     from al_framework.collector import Collector
+    from al_framework.pipeline.recent import RecentImages
 
 __version__ = "0.1.0"
 
-__all__ = ["Classification", "Collector", "Detections", "Frame", "__version__", "hookimpl"]
+__all__ = [
+    "Classification",
+    "Collector",
+    "Detections",
+    "Frame",
+    "RecentImages",
+    "__version__",
+    "hookimpl",
+]
 
 _HOMES = {
     "Classification": "al_framework.api",
     "Collector": "al_framework.collector",
     "Detections": "al_framework.api",
     "Frame": "al_framework.api",
+    "RecentImages": "al_framework.pipeline.recent",
     "hookimpl": "al_framework.api",
 }
 

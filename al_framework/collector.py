@@ -20,15 +20,18 @@ from al_framework.api import (
     AlFrameworkError,
     ColorOrder,
     Counts,
+    Crop,
     Frame,
     Image,
     ImageError,
     ImageInput,
+    PredictionError,
     Ticket,
 )
 from al_framework.assembly import Assembly, assemble_from
 from al_framework.pipeline.engine import Engine, Offer
 from al_framework.pipeline.handoff import Handoff
+from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.snapshot import snapshot
 
 logger = logging.getLogger(__name__)
@@ -56,18 +59,25 @@ class Collector:
         atexit.register(self.close)
 
     @classmethod
-    def from_config(cls, config: str | Path | Mapping[str, object]) -> Self:
+    def from_config(
+        cls, config: str | Path | Mapping[str, object], *, recent: RecentImages | None = None
+    ) -> Self:
         """Read a configuration, start its components, and return a collector that is ready.
+
+        Nothing waits for the network. Where the configuration names a provider, frames are dropped
+        as ``no_configuration`` until its first answer, unless an earlier run kept one.
 
         Args:
             config: A YAML, JSON or TOML file, or the same as a mapping.
+            recent: To be shared with other collectors of this process: a picture that one of them
+                has sent to a dataset within the last minutes is dropped as ``recently_sent``.
 
         Raises:
             ConfigurationError: The configuration has faults; all of them are listed.
             ComponentError: A component could not be started.
             SpoolError: The spool directory cannot be used.
         """
-        return cls(assemble_from(config))
+        return cls(assemble_from(config, recent=recent))
 
     def submit(  # noqa: PLR0913 - the one entry point of the library; keyword-only after two
         self,
@@ -80,6 +90,7 @@ class Collector:
         model_id: str | None = None,
         inference_id: str | None = None,
         attributes: Mapping[str, str] = _NO_ATTRIBUTES,
+        parent: Crop | None = None,
         color: ColorOrder = "bgr",
         owned: bool = False,
         wait_accepted_s: float | None = None,
@@ -96,6 +107,7 @@ class Collector:
             model_id: Which model, where the object does not say it.
             inference_id: Which request, where the object does not say it.
             attributes: What else is known: camera, site, shift.
+            parent: The frame that this one was cut from, and where.
             color: Channel order of an array: ``bgr`` as in OpenCV, or ``rgb``.
             owned: Whether the array is ours now; then it is not copied.
             wait_accepted_s: Wait at most so long until the frame is safe on disk.
@@ -115,6 +127,7 @@ class Collector:
                 image=Image(image, color=color),
                 captured_at=_epoch_seconds(captured_at),
                 attributes={str(key): str(value) for key, value in attributes.items()},
+                parent=_crop(parent),
             )
         except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
             self._engine.tally.offer()
@@ -142,6 +155,16 @@ class Collector:
             if deadline is not None and clock.monotonic() >= deadline:
                 return False
             if not self._handoff.alive:
+                return False
+            idle.wait(POLL_S)
+        return True
+
+    def wait_for_configuration(self, timeout_s: float) -> bool:
+        """Wait until there is a configuration to collect by; False if the time is up before."""
+        clock, idle = self._assembly.clock, threading.Event()
+        deadline = clock.monotonic() + _seconds(timeout_s)
+        while self._engine.plan is None:
+            if self._closed or clock.monotonic() >= deadline:
                 return False
             idle.wait(POLL_S)
         return True
@@ -233,6 +256,13 @@ def _best(tickets: Sequence[Ticket], name: str) -> Ticket:
     if not tickets:
         return Ticket(status="not_selected", reason="the prediction holds no crops", frame_id=name)
     return min(tickets, key=lambda ticket: order.index(ticket.status))
+
+
+def _crop(parent: object) -> Crop | None:
+    if parent is None or isinstance(parent, Crop):
+        return parent
+    kind = type(parent).__name__
+    raise PredictionError(f"parent is a {kind}: pass an al_framework.api.Crop, or None")
 
 
 def _epoch_seconds(moment: float | None) -> float | None:

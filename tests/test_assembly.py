@@ -30,7 +30,7 @@ from al_framework.api import (
     hookimpl,
 )
 from al_framework.assembly import assemble, assemble_from
-from al_framework.assembly.building import _directory_name
+from al_framework.assembly.starting import _directory_name
 from al_framework.config.loading import load_configuration, read_document
 from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.limits.memory import MemoryLedger

@@ -17,10 +17,17 @@ from al_framework.config.loading import load_configuration, plugin_switches, rea
 from al_framework.config.models import Configuration
 from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.clock import SystemClock
+from al_framework.pipeline.recent import RecentImages
 
 
-def assemble_from(config: str | Path | Mapping[str, object]) -> Assembly:
+def assemble_from(
+    config: str | Path | Mapping[str, object], *, recent: RecentImages | None = None
+) -> Assembly:
     """Read a configuration, find the plugins, and assemble them for library use.
+
+    Args:
+        config: A file, or the same as a mapping.
+        recent: What collectors of this process have sent lately.
 
     Raises:
         ConfigurationError: The configuration has faults; all of them are listed.
@@ -34,7 +41,7 @@ def assemble_from(config: str | Path | Mapping[str, object]) -> Assembly:
         only=switches.only, disable=switches.disable, require=switches.require
     )
     configuration = load_configuration(document, host, environ=os.environ)
-    return assemble(configuration, host)
+    return assemble(configuration, host, recent=recent)
 
 
 def assemble(  # noqa: PLR0913 - the root is where everything that can be replaced comes in
@@ -46,6 +53,7 @@ def assemble(  # noqa: PLR0913 - the root is where everything that can be replac
     clock: Clock | None = None,
     rng: random.Random | None = None,
     environ: Mapping[str, str] | None = None,
+    recent: RecentImages | None = None,
 ) -> Assembly:
     """Build and start everything a configuration names.
 
@@ -57,6 +65,7 @@ def assemble(  # noqa: PLR0913 - the root is where everything that can be replac
         clock: Time; the system's by default.
         rng: Chance for names, for the seed where none is fixed, and for back-off.
         environ: The environment; the process's by default.
+        recent: What collectors of this process have sent lately; None to send all there is.
 
     Raises:
         ComponentError: A component could not be started; those before it are closed again.
@@ -69,13 +78,17 @@ def assemble(  # noqa: PLR0913 - the root is where everything that can be replac
     stack = ExitStack()
     try:
         builder = Builder(configuration, host, clock, stack)
-        assembly = builder.assemble(rng, environ, with_sources=with_sources, dry_run=dry_run)
+        assembly = builder.assemble(
+            rng, environ, with_sources=with_sources, dry_run=dry_run, recent=recent
+        )
     except BaseException:
         stack.close()
         raise
     host.notify("al_run_started", run=assembly.run)
     if assembly.delivery is not None:
         assembly.delivery.start()
+    if assembly.refresher is not None:
+        assembly.refresher.start()
     return assembly
 
 

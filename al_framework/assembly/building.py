@@ -1,46 +1,46 @@
 """Build and start what a configuration names, and join the stages."""
 
-import hashlib
 import logging
 import random
-import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any, cast
-from zoneinfo import ZoneInfo
+from typing import Any, TypeAlias, cast
 
 from al_framework.api import (
-    AlFrameworkError,
     Clock,
-    Component,
-    ComponentError,
-    Context,
+    ConfigurationProvider,
     PredictionAdapter,
     RunInfo,
     Sink,
-    Strategy,
+    Target,
 )
+from al_framework.assembly.keeping import Keeper
 from al_framework.assembly.lifetime import Assembly
-from al_framework.config.models import ComponentEntry, Configuration, StrategyEntry
+from al_framework.assembly.masking import Mask
+from al_framework.assembly.planning import Planner
+from al_framework.assembly.refreshing import Refresher
+from al_framework.assembly.starting import Starter
+from al_framework.config.collection import Collection
+from al_framework.config.models import ComponentEntry, Configuration
+from al_framework.config.secrets import secret_values
 from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.adaptation import Adaptation
-from al_framework.pipeline.batching import batch_name
 from al_framework.pipeline.delivery import Delivery
 from al_framework.pipeline.dry_run import DryRun
-from al_framework.pipeline.encoding import EncodingRules
-from al_framework.pipeline.engine import CollectionRules, Engine
+from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.identity import Names
-from al_framework.pipeline.limits.base import Ledger, LimitRule
+from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.limits.sqlite import SqliteLedger
+from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.runner import BoundSource
-from al_framework.pipeline.sampling import Sampler, StrategySlot
 from al_framework.pipeline.spool import Spool, SpoolLimits
-from al_framework.pipeline.strategy_state import load_state
-from al_framework.pipeline.tagging import compose_tags, environment_tags
+from al_framework.pipeline.tagging import environment_tags
 from al_framework.pipeline.tally import Tally
 
 logger = logging.getLogger(__name__)
+
+Reporter: TypeAlias = Callable[[str, BaseException | None], None]
 
 
 class Builder:
@@ -60,6 +60,11 @@ class Builder:
         self._host = host
         self._clock = clock
         self._stack = stack
+        self._starter = Starter(
+            clock,
+            base_dir=configuration.base_dir,
+            state_root=configuration.spool_dir / "state",
+        )
 
     def assemble(
         self,
@@ -68,6 +73,7 @@ class Builder:
         *,
         with_sources: bool,
         dry_run: bool,
+        recent: RecentImages | None,
     ) -> Assembly:
         """Build and start everything; see `al_framework.assembly.assemble`."""
         configuration = self._configuration
@@ -80,38 +86,50 @@ class Builder:
             seed=seed,
             started_at=self._clock.time(),
         )
-        tally = Tally(strategy.entry.name for strategy in configuration.strategies)
+        tally = Tally(())
         report = _reporter(tally)
         # Sources first: a mistyped path should be found before anything is created.
         sources = configuration.sources if with_sources else ()
         bound = tuple(BoundSource(name=entry.name, source=self._start(entry)) for entry in sources)
         adaptation = self._adaptation()
         predictor = self._start(configuration.predictor) if with_sources else None
-        slots = [self._slot(strategy, tally) for strategy in configuration.strategies]
-        for slot in slots:  # a stateful one that cannot start should end the run before it begins
-            for name in [entry.name for entry in sources] or [""]:
-                slot.instance(name)
-        sampler = Sampler(slots, seed=seed, report=_reporter(tally, capped=False))
-        ledger = self._ledger(dry_run=dry_run)
+        ledger = self._ledger(report, dry_run=dry_run)
+        planner = Planner(
+            configuration,
+            starter=self._starter,
+            stack=self._stack,
+            ledger=ledger,
+            tally=tally,
+            seed=seed,
+            report=_reporter(tally, capped=False),
+            environment_tags=environment_tags(environ),
+            sources=[entry.name for entry in sources],
+        )
+        collection = _collection(configuration)
+        if collection is not None:
+            planner.start(collection)
         sinks: dict[str, Sink] = {}
         spool: Spool | None = None
         delivery: Delivery | None = None
         if not dry_run:
             sinks = {entry.name: self._start(entry) for entry in configuration.sinks}
+            planner.sink_target = _first_target(sinks, report)
             spool = self._spool(ledger, sinks)
             delivery = self._delivery(spool, sinks, rng)
         engine = Engine(
-            sampler=sampler,
+            plan=None,
             adaptation=adaptation,
             ledger=ledger,
             acceptor=DryRun(ledger) if spool is None else spool,
-            rules=self._rules(environ),
             tally=tally,
             clock=self._clock,
             names=names,
-            configuration_hash=configuration.configuration_hash,
             report=report,
+            recent=recent,
         )
+        if collection is not None:
+            digest = configuration.configuration_hash
+            engine.plan = planner.plan(collection, configuration_hash=digest)
         return Assembly(
             configuration=configuration,
             host=self._host,
@@ -123,55 +141,40 @@ class Builder:
             sinks=sinks,
             spool=spool,
             delivery=delivery,
+            refresher=self._refresher(planner, engine, dry_run=dry_run),
             stack=self._stack,
         )
 
     def _start(self, entry: ComponentEntry | None) -> Any:
-        """Build and start one component; what it is follows from the entry's kind."""
+        return self._starter.start(entry, self._stack)
+
+    def _refresher(self, planner: Planner, engine: Engine, *, dry_run: bool) -> Refresher | None:
+        entry = self._configuration.provider
         if entry is None:
             return None
-        who = f"{entry.kind.replace('_', ' ')} {entry.name!r} (plugin {entry.plugin!r})"
-        try:
-            component = entry.component(entry.options, self._context(entry))
-            self._stack.callback(_close, component, who)
-            component.start()
-        except (
-            Exception,
-            SystemExit,
-        ) as exc:  # a plugin boundary: half a configuration would collect the wrong data
-            known = isinstance(exc, AlFrameworkError | OSError)
-            text = str(exc) if known else f"{type(exc).__name__}: {exc}"
-            text = text.removeprefix(f"{entry.kind} {entry.name!r}: ")  # it is named already
-            raise ComponentError(
-                f"{who} could not start: {text}", plugin=entry.plugin, component=entry.name
-            ) from exc
-        return component
-
-    def _context(self, entry: ComponentEntry) -> Context:
-        return Context(
+        provider: ConfigurationProvider = self._start(entry)
+        mask = Mask(secret_values(entry.options))
+        keeper = Keeper(
+            self._starter.state_dir(entry),
+            _identity(provider, entry),
+            mask=mask,
+            read_only=dry_run,
+        )
+        refresher = Refresher(
+            provider,
             name=entry.name,
-            logger=logging.getLogger(f"al_framework.{entry.kind}.{entry.name}"),
+            host=self._host,
+            planner=planner,
+            engine=engine,
+            keeper=keeper,
             clock=self._clock,
-            base_dir=self._configuration.base_dir,
-            # A strategy's name may be any text, as Roboflow allows; only its safe part is a path.
-            state_dir=self._configuration.spool_dir / "state" / _directory_name(entry),
+            configuration_hash=self._configuration.configuration_hash,
+            mask=mask,
+            report=engine.report,
         )
-
-    def _slot(self, strategy: StrategyEntry, tally: Tally) -> StrategySlot:
-        entry = strategy.entry
-
-        def build(source: str) -> Strategy:
-            built = cast("Strategy", self._start(entry))
-            load_state(built, source)
-            return built
-
-        return StrategySlot(
-            entry.name,
-            plugin=entry.plugin,
-            strategy=cast("type[Strategy]", entry.component),
-            build=build,
-            tally=tally.strategy(entry.name),
-        )
+        self._stack.callback(refresher.close)
+        refresher.restore()
+        return refresher
 
     def _adaptation(self) -> Adaptation:
         chosen = self._configuration.adapter
@@ -194,17 +197,11 @@ class Builder:
             adapters.append((entry.name, cast("PredictionAdapter", self._start(entry))))
         return Adaptation(adapters, fixed=False)
 
-    def _ledger(self, *, dry_run: bool) -> Ledger:
-        rules = {
-            strategy.entry.name: [
-                LimitRule(period=limit.type, value=limit.value) for limit in strategy.limits
-            ]
-            for strategy in self._configuration.strategies
-        }
-        scope = self._configuration.name
+    def _ledger(self, report: Reporter, *, dry_run: bool) -> Ledger:
+        name = self._configuration.name
         if dry_run or self._configuration.limits.ledger == "memory":
-            return MemoryLedger(rules, scope=scope)
-        return SqliteLedger(rules, scope=scope)
+            return MemoryLedger({}, scope=name)
+        return SqliteLedger({}, scope=name, owner=name, report=lambda text: report(text, None))
 
     def _spool(self, ledger: Ledger, sinks: Mapping[str, Sink]) -> Spool:
         model = self._configuration.spool
@@ -218,7 +215,6 @@ class Builder:
                 max_items=model.max_items,
                 min_free_bytes=model.min_free_bytes,
             ),
-            max_batch_images=self._configuration.active_learning.batching_strategy.max_batch_images,
         )
         spool.open()
         self._stack.callback(spool.close)
@@ -236,44 +232,49 @@ class Builder:
             clock=self._clock,
             rng=rng,
             on_delivered=delivered,
-        )
-
-    def _rules(self, environ: Mapping[str, str]) -> CollectionRules:
-        configuration = self._configuration
-        document = configuration.active_learning
-        batching = document.batching_strategy
-        zone = configuration.batch_time_zone
-        tz = None if zone is None else ZoneInfo(zone)
-        own = environment_tags(environ)
-        by_strategy = {strategy.entry.name: strategy.tags for strategy in configuration.strategies}
-        size = document.max_image_size
-        return CollectionRules(
-            encoding=EncodingRules(
-                max_image_size=None if size is None else (size[0], size[1]),
-                jpeg_quality=document.jpeg_compression_level,
-                verify=configuration.verify_images,
-            ),
-            batch_name=lambda at: batch_name(
-                batching.batches_name_prefix, batching.recreation_interval, at, tz
-            ),
-            tags=lambda strategy, model_id: compose_tags(
-                environment=own,
-                configuration=document.tags,
-                strategy=by_strategy[strategy],
-                model_id=model_id,
-                persist_predictions=document.persist_predictions,
-            ),
-            persist_predictions=document.persist_predictions,
+            batch_sizes={
+                name: sink.batch_size
+                for name, sink in sinks.items()
+                if type(sink).batch_size is not Sink.batch_size  # the others cannot tell
+            },
         )
 
 
-def _directory_name(entry: ComponentEntry) -> str:
-    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", entry.name)[:60]
-    digest = hashlib.sha256(entry.name.encode()).hexdigest()[:8]
-    return f"{entry.kind}-{entry.name if safe == entry.name else f'{safe}-{digest}'}"
+def _collection(configuration: Configuration) -> Collection | None:
+    document = configuration.active_learning
+    if document is None:
+        return None
+    return Collection(
+        active_learning=document,
+        strategies=configuration.strategies,
+        document_hash=configuration.configuration_hash,
+    )
 
 
-def _reporter(tally: Tally, *, capped: bool = True) -> Callable[[str, BaseException | None], None]:
+def _first_target(sinks: Mapping[str, Sink], report: Reporter) -> Target:
+    """Return where the first sink delivers to that knows it."""
+    for name, sink in sinks.items():
+        try:
+            target = sink.target
+        except Exception as exc:  # noqa: BLE001 - a plugin boundary: limits are then counted by the configuration's name
+            report(f"sink {name!r}: its target cannot be told: {type(exc).__name__}: {exc}", exc)
+            continue
+        if target:
+            return target
+    return Target()
+
+
+def _identity(provider: ConfigurationProvider, entry: ComponentEntry) -> str:
+    try:
+        return str(provider.identity)
+    except Exception as exc:  # noqa: BLE001 - a plugin boundary: it only means that nothing is kept
+        # Not its text: that may hold the key which an identity is made from.
+        text = "configuration provider %r: its identity fails with %s, so no document is kept"
+        logger.warning(text, entry.name, type(exc).__name__)
+        return ""
+
+
+def _reporter(tally: Tally, *, capped: bool = True) -> Reporter:
     """Return a reporter; many bad frames must not hide a strategy that is switched off."""
 
     def report(text: str, exc: BaseException | None) -> None:
@@ -281,10 +282,3 @@ def _reporter(tally: Tally, *, capped: bool = True) -> Callable[[str, BaseExcept
             logger.warning("%s", text, exc_info=exc)
 
     return report
-
-
-def _close(component: Component[Any], who: str) -> None:
-    try:
-        component.close()
-    except Exception:  # a plugin boundary: the others must be closed too
-        logger.exception("%s could not be closed", who)

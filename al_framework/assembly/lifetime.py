@@ -14,6 +14,7 @@ from al_framework.api import (
     RunSummary,
     Sink,
 )
+from al_framework.assembly.refreshing import Refresher
 from al_framework.config.models import Configuration
 from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.delivery import Delivery
@@ -40,6 +41,7 @@ class Assembly:
         sinks: Started sinks by name; empty in a dry run.
         spool: The spool; None in a dry run.
         delivery: The delivery workers; None in a dry run.
+        refresher: What keeps the document up to date; None where it stands in the file.
     """
 
     configuration: Configuration
@@ -52,6 +54,7 @@ class Assembly:
     sinks: Mapping[str, Sink]
     spool: Spool | None
     delivery: Delivery | None
+    refresher: Refresher | None
     stack: ExitStack
 
     def counts(self) -> Counts:
@@ -82,12 +85,15 @@ class Assembly:
             SpoolError: The spool cannot be used any more; what was accepted lies on its disk.
         """
         try:
+            if self.refresher is not None:
+                self.refresher.close()
             if self.delivery is not None:
                 deadline = self.clock.monotonic() + deadline_s
                 self.delivery.drain(deadline_s)
                 self.delivery.close(max(0.0, deadline - self.clock.monotonic()))
             if self.spool is not None:  # a dry run leaves nothing behind
-                for slot in self.engine.sampler.slots:
+                plan = self.engine.plan
+                for slot in () if plan is None else plan.sampler.slots:
                     for source, strategy in slot.instances().items():
                         save_state(strategy, source)
             summary = RunSummary(

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from al_framework.api import Counts, RunSummary
 from al_framework.assembly import Assembly
+from al_framework.cli._configuration import describe_configuration
 
 
 def print_summary(
@@ -22,6 +23,11 @@ def print_summary(
     seconds = summary.finished_at - summary.run.started_at
     kind = "dry run, nothing written" if dry_run else f"run {summary.run.run_id}"
     console.print(Text(f"{summary.run.name} ({kind}) {ended} {seconds:.1f} s", style="bold"))
+    configuration, plan = describe_configuration(assembly), assembly.engine.plan
+    if configuration is not None:
+        console.print(Text(configuration), soft_wrap=True)
+    if plan is not None and plan.off:
+        console.print(Text(f"collection is off: {plan.off}", style="yellow"), soft_wrap=True)
     console.print(_funnel(counts, dry_run=dry_run))
     if counts.skipped and not counts.offered:
         console.print("nothing new to look at; al run --again offers every frame once more")

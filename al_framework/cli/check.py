@@ -11,6 +11,7 @@ from al_framework.api.errors import ConfigurationError
 from al_framework.cli._host import discover_host, strict_plugins
 from al_framework.config.loading import load_configuration, plugin_switches, read_document
 from al_framework.config.models import ComponentEntry, Configuration, StrategyEntry
+from al_framework.config.roboflow_document import BatchingStrategyModel
 
 EXIT_PLUGINS = 1
 EXIT_FAULTS = 2
@@ -64,12 +65,16 @@ def _overview(configuration: Configuration) -> Iterator[tuple[str, str]]:
         yield "predictor", _component(configuration.predictor)
     if configuration.adapter is not None:
         yield "adapter", _component(configuration.adapter)
-    if configuration.active_learning.enabled:
+    document = configuration.active_learning
+    if configuration.provider is not None:
+        yield "document", f"of a server, by {_component(configuration.provider)}"
+        yield "", "it is fetched when this runs, and was not looked at now"
+    elif document is None or not document.enabled:
+        yield "strategies", "none: active_learning is not enabled, nothing is collected"
+    else:
         for number, entry in enumerate(configuration.strategies, start=1):
             yield "strategies" if number == 1 else "", f"{number}. {_strategy(entry)}"
-        yield "batches", _batches(configuration)
-    else:
-        yield "strategies", "none: active_learning is not enabled, nothing is collected"
+        yield "batches", _batches(document.batching_strategy, configuration.batch_time_zone)
     yield from _titled("sinks", configuration.sinks)
     yield "spool", str(configuration.spool.path)
     yield "hash", configuration.configuration_hash
@@ -93,10 +98,8 @@ def _strategy(strategy: StrategyEntry) -> str:
     return f"{_component(strategy.entry)}, limits {limits or 'none'}{tags}"
 
 
-def _batches(configuration: Configuration) -> str:
-    batching = configuration.active_learning.batching_strategy
+def _batches(batching: BatchingStrategyModel, zone: str | None) -> str:
     most = batching.max_batch_images
     at_most = "" if most is None else f", at most {most} pictures each"
-    zone = configuration.batch_time_zone
     dates = "" if zone is None or batching.recreation_interval == "never" else f", dates of {zone}"
     return f"{batching.batches_name_prefix!r}, new {batching.recreation_interval}{dates}{at_most}"

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from al_framework.api import AlFrameworkError, RunSummary
 from al_framework.assembly import Assembly, assemble
+from al_framework.cli._configuration import await_configuration, describe_configuration
 from al_framework.cli._host import discover_host
 from al_framework.cli._progress import RunProgress
 from al_framework.cli._summary import print_summary
@@ -36,14 +37,32 @@ _POLL_S = 0.1
 @click.option("--again", is_flag=True, help="Offer frames that an earlier run dealt with, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+@click.option(
+    "--wait-for-configuration",
+    "wait_s",
+    type=click.FloatRange(min=0.0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for a configuration that comes from a server.",
+)
 @click.pass_context
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by click by name
-    ctx: click.Context, file: Path, dry_run: bool, again: bool, as_json: bool, quiet: bool
+    ctx: click.Context,
+    file: Path,
+    dry_run: bool,
+    again: bool,
+    as_json: bool,
+    quiet: bool,
+    wait_s: float,
 ) -> None:
     """Collect from the sources of FILE until they end.
 
     Ctrl-C stops after the frame at hand and delivers what it can in five seconds; the rest is safe
     on disk, and the next run goes on from there.
+
+    Where the configuration comes from a server, its first answer is waited for; if there is none in
+    time, what the server said in an earlier run holds.
 
     \b
     Exit status: 0 all done, 1 something failed or is still to be delivered, 2 the configuration
@@ -57,38 +76,53 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by cl
             f"{file} names no source: add 'sources:', or use it from a program with "
             "al_framework.Collector"
         )
-    if not configuration.active_learning.enabled:
+    document_in_file = configuration.active_learning
+    if document_in_file is not None and not document_in_file.enabled:
         raise click.UsageError(f"{file}: active_learning.enabled is false: there is nothing to do")
     console = Console(stderr=as_json)
     assembly = assemble(configuration, host, with_sources=True, dry_run=dry_run)
     try:
-        summary, failures = _drive(assembly, again=again or dry_run, console=console, quiet=quiet)
+        summary, failures = _drive(
+            assembly, again=again or dry_run, console=console, quiet=quiet, wait_s=wait_s
+        )
     except KeyboardInterrupt:  # the second Ctrl-C: what was accepted is safe in the spool
         sys.exit(EXIT_INTERRUPTED)
     if as_json:
-        click.echo(json.dumps(asdict(summary) | {"failures": failures}, indent=2))
+        said = {"failures": failures, "configuration": describe_configuration(assembly)}
+        click.echo(json.dumps(asdict(summary) | said, indent=2))
     else:
         print_summary(console, assembly, summary, failures, dry_run=dry_run)
     sys.exit(_exit_status(summary, failures))
 
 
 def _drive(
-    assembly: Assembly, *, again: bool, console: Console, quiet: bool
+    assembly: Assembly, *, again: bool, console: Console, quiet: bool, wait_s: float
 ) -> tuple[RunSummary, list[str]]:
     failures: list[str] = []
     stop = threading.Event()
     progress = RunProgress(console, assembly, quiet=quiet)
     with progress, _stop_on_signal(stop):
-        runner = assembly.runner(again=again, wait_for_room=_room_waiter(assembly, stop))
-        try:
-            broken = runner.run(assembly.sources, stop=stop, progress=progress.advance)
-            failures += [f"source {name!r}: {reason}" for name, reason in broken.items()]
-        except AlFrameworkError as exc:
-            failures.append(str(exc))
+        missing = await_configuration(assembly, wait_s, stop=stop, console=console, quiet=quiet)
+        if missing is not None:
+            failures.append(missing)
+        else:
+            failures += _collect(assembly, again=again, stop=stop, progress=progress)
         _drain(assembly, stop, progress)
         deadline_s = INTERRUPTED_DEADLINE_S if stop.is_set() else 0.0
         summary = assembly.finish(deadline_s=deadline_s, interrupted=stop.is_set())
     return summary, failures + _left(assembly, summary)
+
+
+def _collect(
+    assembly: Assembly, *, again: bool, stop: threading.Event, progress: RunProgress
+) -> list[str]:
+    """Take every frame of every source through the stages; return what could not be read."""
+    runner = assembly.runner(again=again, wait_for_room=_room_waiter(assembly, stop))
+    try:
+        broken = runner.run(assembly.sources, stop=stop, progress=progress.advance)
+    except AlFrameworkError as exc:
+        return [str(exc)]
+    return [f"source {name!r}: {reason}" for name, reason in broken.items()]
 
 
 def _drain(assembly: Assembly, stop: threading.Event, progress: RunProgress) -> None:

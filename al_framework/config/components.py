@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
+from al_framework.api import Strategy
 from al_framework.config.annotations import field_names, secret_places
 from al_framework.config.faults import FaultLog
 from al_framework.config.hints import listing, nearest
-from al_framework.config.models import ComponentEntry, EntryModel
+from al_framework.config.models import ComponentEntry, EntryModel, StrategyEntry
 from al_framework.config.paths import KeyPath, format_path, look_up
-from al_framework.config.roboflow_document import StrategyCommonModel
+from al_framework.config.roboflow_document import TASK_GROUPS, StrategyCommonModel, TaskGroup
 from al_framework.config.secrets import FILE_PREFIX, secret_from_file
 from al_framework.config.validation import Subject, seen, validate
 from al_framework.host.plugins import PluginHost
@@ -28,16 +29,31 @@ class ComponentChecker:
         host: The installed plugins.
         base_dir: Where relative paths start.
         log: Takes the faults.
+        references: Whether ``file:PATH`` may bring a secret from this machine; not where the
+            document is somebody else's.
 
     Attributes:
         secrets: Places in the document that hold secrets, as far as they have been checked.
     """
 
-    def __init__(self, host: PluginHost, *, base_dir: Path, log: FaultLog) -> None:
+    def __init__(
+        self, host: PluginHost, *, base_dir: Path, log: FaultLog, references: bool = True
+    ) -> None:
         self.secrets: set[KeyPath] = set()
         self._host = host
         self._base_dir = base_dir
         self._log = log
+        self._references = references
+
+    def leaves_out(self, kind: str, written: Any, at: KeyPath) -> bool:
+        """Tell whether an entry is of a type that a lenient reading leaves out, and note it."""
+        type_name = written.get("type") if self._log.lenient and isinstance(written, dict) else None
+        if not isinstance(type_name, str) or not type_name:
+            return False
+        if self._host.registry.get(kind, type_name) is not None:
+            return False
+        self._log.skip((*at, "type"), f"{self._no_such_type(kind, type_name)}; it is left out")
+        return True
 
     def component(self, kind: str, data: Any, written: Any, at: KeyPath) -> ComponentEntry | None:
         """Return the entry of a source, predictor, adapter or sink; None after faults.
@@ -50,12 +66,17 @@ class ComponentChecker:
         """
         return self._check(kind, EntryModel, data, written, at)[1]
 
-    def strategy(
-        self, data: Any, written: Any, at: KeyPath
-    ) -> tuple[StrategyCommonModel, ComponentEntry] | None:
-        """Return what a strategy has in common with all others, and its entry."""
+    def strategy(self, data: Any, written: Any, at: KeyPath) -> StrategyEntry | None:
+        """Return the entry of a strategy; None after faults."""
         common, entry = self._check("strategy", StrategyCommonModel, data, written, at)
-        return None if common is None or entry is None else (common, entry)
+        if common is None or entry is None:
+            return None
+        return StrategyEntry(
+            entry=entry,
+            tags=common.tags,
+            limits=common.limits,
+            tasks=self._tasks(entry, common.applies_to, at),
+        )
 
     def unique_names(self, entries: Sequence[tuple[KeyPath, Any]]) -> None:
         """Note every entry whose name, given or taken from its type, another one has."""
@@ -73,6 +94,25 @@ class ComponentChecker:
             else:
                 message = f"is called {name!r} after its type, as is {other}: give each a `name`"
                 self._log.add(at, message)
+
+    def _tasks(
+        self, entry: ComponentEntry, groups: Sequence[TaskGroup] | None, at: KeyPath
+    ) -> frozenset[str] | None:
+        """Return what the strategy is asked about; note every group that it cannot read."""
+        kind = cast("type[Strategy]", entry.component)
+        if groups is None:
+            return kind.tasks
+        asked: frozenset[str] = frozenset()
+        for index, group in enumerate(groups):
+            readable = _readable(kind, group)
+            asked |= readable
+            if not readable:
+                possible = listing([name for name in TASK_GROUPS if _readable(kind, name)])
+                hint = f"it can read {possible}" if possible else "leave `applies_to` out"
+                words = f"strategy type {entry.type_name!r}, plugin {entry.plugin!r}"
+                text = f"{group!r} is nothing that the strategy reads: {hint} ({words})"
+                self._log.add((*at, "applies_to", index), text, plugin=entry.plugin)
+        return asked
 
     def _check(
         self, kind: str, model: type[CommonT], data: Any, written: Any, at: KeyPath
@@ -158,7 +198,8 @@ class ComponentChecker:
             value, written = look_up(values, place), look_up(raw, place)
             if not isinstance(value, str):
                 continue
-            if isinstance(written, str) and written.startswith(FILE_PREFIX):
+            refers = self._references and isinstance(written, str)
+            if refers and written.startswith(FILE_PREFIX):
                 name = value.removeprefix(FILE_PREFIX)
                 content = secret_from_file(name, (*at, *place), self._base_dir, self._log)
                 complete = complete and content is not None
@@ -185,3 +226,10 @@ class ComponentChecker:
                 switch = record.switched_off_by or "a switch"
                 parts.append(f"plugin {record.name!r} is switched off by {switch}")
         return "; ".join(parts)
+
+
+def _readable(strategy: type[Strategy], group: TaskGroup) -> frozenset[str]:
+    """Return the prediction types of a group that a strategy can read, if it is asked to."""
+    if strategy.tasks is None:
+        return TASK_GROUPS[group]
+    return TASK_GROUPS[group] & (strategy.tasks | strategy.also_reads)

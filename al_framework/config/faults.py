@@ -1,5 +1,7 @@
 """Collect every fault of a configuration, and raise them as one."""
 
+from collections.abc import Iterable
+
 from al_framework.api import ConfigurationError, Fault
 from al_framework.config.paths import KeyPath, format_path, position
 from al_framework.config.reading import Document
@@ -12,11 +14,17 @@ class FaultLog:
 
     Args:
         document: What is being checked.
+        lenient: Whether what is not known here is to be left out instead.
+
+    Attributes:
+        lenient: As given.
     """
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, lenient: bool = False) -> None:
+        self.lenient = lenient
         self._document = document
         self._found: list[tuple[KeyPath, str, str | None]] = []
+        self._skipped: list[tuple[KeyPath, str, str | None]] = []
         self._secrets: set[str] = set()
 
     def __len__(self) -> int:
@@ -32,6 +40,16 @@ class FaultLog:
         entry = (path, message, plugin)
         if entry not in self._found:
             self._found.append(entry)
+
+    def skip(self, path: KeyPath, message: str) -> None:
+        """Note one thing that a lenient reading leaves out."""
+        entry = (path, message, None)
+        if entry not in self._skipped:
+            self._skipped.append(entry)
+
+    def skipped(self) -> tuple[Fault, ...]:
+        """Return what was left out, in the order of the file."""
+        return self._as_faults(self._skipped)
 
     def keep_secret(self, value: str) -> None:
         """Never show this text, whoever puts it into a message.
@@ -49,15 +67,16 @@ class FaultLog:
 
     def error(self) -> ConfigurationError:
         """Return one error that holds all faults in the order of the file."""
+        return ConfigurationError(self._as_faults(self._found), origin=self._document.origin)
+
+    def _as_faults(self, found: Iterable[tuple[KeyPath, str, str | None]]) -> tuple[Fault, ...]:
         data = self._document.data
-        ordered = sorted(self._found, key=lambda entry: position(data, entry[0]))
-        faults = [
+        return tuple(
             Fault(
                 path=self.without_secrets(format_path(path)),
                 message=self.without_secrets(message),
                 line=self._document.line_of(format_path(path)),
                 plugin=plugin,
             )
-            for path, message, plugin in ordered
-        ]
-        return ConfigurationError(faults, origin=self._document.origin)
+            for path, message, plugin in sorted(found, key=lambda e: position(data, e[0]))
+        )

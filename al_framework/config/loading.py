@@ -3,7 +3,6 @@
 Nothing here stops at the first fault: a user who has made three mistakes learns of three.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -14,10 +13,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from al_framework.config.collection import check_collection, hash_of
 from al_framework.config.components import ComponentChecker
 from al_framework.config.faults import FaultLog
 from al_framework.config.hints import nearest
 from al_framework.config.models import (
+    DOCUMENT_WORDS,
     NAME_PATTERN,
     ComponentEntry,
     Configuration,
@@ -28,11 +29,7 @@ from al_framework.config.models import (
 )
 from al_framework.config.paths import KeyPath
 from al_framework.config.reading import MAPPING_ORIGIN, Document, read_document
-from al_framework.config.roboflow_document import (
-    ActiveLearningDocumentModel,
-    ActiveLearningModel,
-    switched_off,
-)
+from al_framework.config.roboflow_document import ActiveLearningModel
 from al_framework.config.secrets import hidden, substitute
 from al_framework.config.validation import Subject, seen, validate
 from al_framework.host.plugins import PluginHost
@@ -95,10 +92,11 @@ class _Loader:
         sources = self._sources()
         predictor = self._single("predictor", "predictor")
         adapter = self._single("adapter", "prediction_adapter")
-        active_learning, strategies = self._active_learning()
+        provider = self._provider()
+        active_learning, strategies = self._active_learning() or (None, ())
         sinks = self._several("sinks", "sink")
         self._check_time_zone()
-        if model is None or active_learning is None:
+        if model is None or (active_learning is None and provider is None):
             return None
         name = model.name or self._default_name()
         return Configuration(
@@ -110,6 +108,7 @@ class _Loader:
             adapter=adapter,
             active_learning=active_learning,
             strategies=strategies,
+            provider=provider,
             sinks=sinks,
             seed=model.seed,
             spool=self._spool(model.spool, name),
@@ -145,39 +144,24 @@ class _Loader:
     def _entry(self, kind: str, at: KeyPath, data: Any, written: Any) -> ComponentEntry | None:
         return self._checker.component(kind, data, written, at)
 
-    def _active_learning(self) -> tuple[ActiveLearningModel | None, tuple[StrategyEntry, ...]]:
-        at: KeyPath = ("active_learning",)
-        if "active_learning" not in self._data:
-            return None, ()  # the model of the whole document says so
-        data, written = self._data["active_learning"], self._written["active_learning"]
-        if not isinstance(data, Mapping):
-            wanted = "should be a Roboflow Active Learning document, a mapping"
-            self._log.add(at, f"{wanted}, not {seen(written)}")
-            return None, ()
-        if data.get("enabled") is False:
-            return switched_off(), ()
-        items = data.get("sampling_strategies")
-        outline = dict(data)
-        if isinstance(items, list):  # each is checked by its own model; here only their number
-            outline["sampling_strategies"] = [{} for _ in items]
-        subject = Subject(at=at, written=written)
-        model = validate(ActiveLearningDocumentModel, outline, subject, self._log)
-        if not isinstance(items, list):
-            return model, ()
-        return model, self._strategies(items, written["sampling_strategies"], at)
+    def _provider(self) -> ComponentEntry | None:
+        at: KeyPath = ("configuration",)
+        if "configuration" not in self._data:
+            return None
+        if "active_learning" in self._data:
+            self._log.add(at, "stands beside `active_learning`: keep one of the two")
+        data, written = self._data["configuration"], self._written["configuration"]
+        return self._entry("configuration_provider", at, data, written)
 
-    def _strategies(
-        self, items: list[Any], written: list[Any], at: KeyPath
-    ) -> tuple[StrategyEntry, ...]:
-        places = [(*at, "sampling_strategies", index) for index in range(len(items))]
-        found: list[StrategyEntry] = []
-        for place, data, raw in zip(places, items, written, strict=True):
-            checked = self._checker.strategy(data, raw, place)
-            if checked is not None:
-                common, entry = checked
-                found.append(StrategyEntry(entry=entry, tags=common.tags, limits=common.limits))
-        self._checker.unique_names(list(zip(places, items, strict=True)))
-        return tuple(found)
+    def _active_learning(self) -> tuple[ActiveLearningModel, tuple[StrategyEntry, ...]] | None:
+        at: KeyPath = ("active_learning",)
+        if "active_learning" in self._data:
+            data, written = self._data["active_learning"], self._written["active_learning"]
+            return check_collection(data, written, at, self._checker, self._log)
+        if "configuration" not in self._data:
+            other = "or name in `configuration` what fetches one"
+            self._log.add(at, f"is missing: {DOCUMENT_WORDS}; {other}")
+        return None
 
     def _check_time_zone(self) -> None:
         name = self._data.get("batch_time_zone")
@@ -203,9 +187,7 @@ class _Loader:
         return spool.model_copy(update={"path": self._document.base_dir / given.expanduser()})
 
     def _hash(self) -> str:
-        document = hidden(self._written, self._checker.secrets)
-        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return hash_of(hidden(self._written, self._checker.secrets))
 
 
 def _without_what_is_off(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -78,6 +78,9 @@ class PluginsModel(Section):
     )
 
 
+DOCUMENT_WORDS = "a Roboflow Active Learning document that says which frames to collect"
+
+
 class DocumentModel(Section):
     """The file as a whole; entries are checked one by one, each by its own type."""
 
@@ -92,8 +95,11 @@ class DocumentModel(Section):
     adapter: Any = Field(
         default=None, description="What reads the predictions; by default whichever accepts them"
     )
-    active_learning: Any = Field(
-        description="a Roboflow Active Learning document that says which frames to collect"
+    active_learning: Any = Field(default=None, description=DOCUMENT_WORDS)
+    configuration: Any = Field(
+        default=None,
+        description="What fetches that document from a server, and again while it runs; in place "
+        "of active_learning",
     )
     sinks: tuple[Any, ...] = Field(
         min_length=1, description="where collected pictures go, one entry each"
@@ -153,11 +159,14 @@ class StrategyEntry:
         entry: The strategy itself.
         tags: Tags of the pictures it pays for.
         limits: Its limits; all must have room.
+        tasks: Prediction types it is asked about: those of its class, or what ``applies_to``
+            makes of them; None for every type, stubs included.
     """
 
     entry: ComponentEntry
     tags: tuple[str, ...]
     limits: tuple[LimitModel, ...]
+    tasks: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +180,10 @@ class Configuration:
         sources: Where frames come from; empty for library use.
         predictor: The model, or None.
         adapter: The prediction adapter, or None: whichever accepts the predictions.
-        active_learning: The Roboflow document without its strategies.
-        strategies: Its strategies, in their order; none where it is switched off.
+        active_learning: The Roboflow document without its strategies; None where it comes from
+            the provider.
+        strategies: Its strategies, in their order; none where it is switched off or fetched.
+        provider: What fetches the document, or None: it stands in the file.
         sinks: Where pictures go; at least one.
         seed: Seed of the draws, or None: a new one per run.
         spool: The spool, its path absolute.
@@ -189,8 +200,9 @@ class Configuration:
     sources: tuple[ComponentEntry, ...]
     predictor: ComponentEntry | None
     adapter: ComponentEntry | None
-    active_learning: ActiveLearningModel
+    active_learning: ActiveLearningModel | None
     strategies: tuple[StrategyEntry, ...]
+    provider: ComponentEntry | None
     sinks: tuple[ComponentEntry, ...]
     seed: int | None
     spool: SpoolModel

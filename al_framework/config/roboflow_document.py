@@ -4,12 +4,31 @@ Roboflow's documentation promises more than its loader checks; what it promises 
 Source: Roboflow Active Learning documentation; behaviour of inference 1.8.3.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator
 
 TAG_PATTERN = r"^[A-Za-z0-9\-_:/.\[\]<>{}@]{1,64}$"
 STRATEGY_NAME_PATTERN = r"^[^\x00-\x1f\x7f]+$"
+
+TaskGroup: TypeAlias = Literal["detections", "classification"]
+
+TASK_GROUPS: Mapping[TaskGroup, frozenset[str]] = MappingProxyType(
+    {
+        "detections": frozenset(
+            {
+                "object-detection",
+                "instance-segmentation",
+                "keypoint-detection",
+                "keypoints-detection",  # so spelt in Roboflow's documentation
+            }
+        ),
+        "classification": frozenset({"classification"}),
+    }
+)
+"""What ``applies_to`` can name, with the prediction types that it stands for."""
 
 Tag: TypeAlias = Annotated[str, Field(pattern=TAG_PATTERN)]
 Pixels: TypeAlias = Annotated[int, Field(gt=0)]
@@ -43,6 +62,22 @@ class StrategyCommonModel(Section):
     limits: tuple[LimitModel, ...] = Field(
         default=(), description="All of them must have room; none: no limit"
     )
+    applies_to: tuple[TaskGroup, ...] | None = Field(
+        default=None,
+        # Not min_length: pydantic would count an unknown group as none.
+        json_schema_extra={"minItems": 1},
+        description="Predictions it is asked about; by default what its type is made for. Not part "
+        "of Roboflow's document",
+    )
+
+    @field_validator("applies_to")
+    @classmethod
+    def _applies_to_something(
+        cls, groups: tuple[TaskGroup, ...] | None
+    ) -> tuple[TaskGroup, ...] | None:
+        if groups == ():
+            raise ValueError("is empty: name what the strategy is asked about, or leave it out")
+        return groups
 
 
 class BatchingStrategyModel(Section):

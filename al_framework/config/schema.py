@@ -56,6 +56,7 @@ _NESTED = ("items", "additionalProperties", "not", "contains", "propertyNames")
 _ENTRIES: Mapping[str, tuple[str, bool]] = MappingProxyType(
     {
         "source": ("source", False),
+        "configuration": ("configuration_provider", False),
         "predictor": ("predictor", True),
         "adapter": ("prediction_adapter", True),
     }
@@ -83,6 +84,7 @@ def build_schema(host: PluginHost) -> dict[str, Any]:
         **root,
         "title": "al-framework configuration",
         "not": {"required": ["source", "sources"]},
+        "oneOf": [{"required": ["active_learning"]}, {"required": ["configuration"]}],
         "$defs": definitions,
     }
 

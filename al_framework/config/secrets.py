@@ -1,9 +1,11 @@
 """``${NAME}`` and ``file:PATH``: what a configuration refers to instead of holding it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from al_framework.config.faults import FaultLog
 from al_framework.config.paths import KeyPath
@@ -79,6 +81,24 @@ def secret_from_file(name: str, at: KeyPath, base_dir: Path, log: FaultLog) -> s
         else:
             return text
     return None
+
+
+def secret_values(options: BaseModel) -> tuple[str, ...]:
+    """Return every secret that a component's options hold, in their order."""
+    return tuple(_values(options.model_dump()))
+
+
+def _values(data: Any) -> Iterator[str]:
+    if isinstance(data, SecretStr):
+        yield data.get_secret_value()
+    elif isinstance(data, SecretBytes):
+        yield data.get_secret_value().decode(errors="replace")
+    elif isinstance(data, Mapping):
+        for value in data.values():
+            yield from _values(value)
+    elif isinstance(data, list | tuple | set | frozenset):
+        for value in data:
+            yield from _values(value)
 
 
 def hidden(data: Any, places: set[KeyPath]) -> Any:

@@ -4,8 +4,9 @@ Strictly, as JSON: text is no number and ``yes`` no boolean, so that what the JS
 same model refuses is refused here too.
 """
 
+import copy
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -47,7 +48,10 @@ class Subject:
 
 
 def validate(model: type[ModelT], data: Any, subject: Subject, log: FaultLog) -> ModelT | None:
-    """Return the model filled with the data; None if the log has taken faults instead."""
+    """Return the model filled with the data; None if the log has taken faults instead.
+
+    Where the log is lenient, unknown keys are left out, and it is told of each.
+    """
     about = f" ({subject.owner})" if subject.owner else ""
     try:
         return model.model_validate_json(json.dumps(_whole_numbers(data)), strict=True)
@@ -57,6 +61,13 @@ def validate(model: type[ModelT], data: Any, subject: Subject, log: FaultLog) ->
         text = f"cannot be checked: {type(exc).__name__}: {exc}: report this to the plugin's author"
         log.add(subject.at, f"{text}{about}", plugin=subject.plugin)
         return None
+    if log.lenient:
+        unknown = [error for error in errors if error["type"] == "extra_forbidden"]
+        known, left_out = _without(data, [_place(error, subject.written) for error in unknown])
+        if left_out:
+            for path, text in _explain(model, unknown, subject):
+                log.skip((*subject.at, *path), f"{text}{about}; it is left out")
+            return validate(model, known, subject, log)
     explained = [((*subject.at, *path), text) for path, text in _explain(model, errors, subject)]
     # What could not be read, such as an unset variable, has its own fault; one is enough.
     fresh = [(path, text) for path, text in explained if not log.mentions(path)]
@@ -85,6 +96,16 @@ def _whole_numbers(data: Any) -> Any:
     if isinstance(data, float) and data.is_integer() and abs(data) <= _EXACT_FLOAT:
         return int(data)
     return data
+
+
+def _without(data: Any, places: Sequence[KeyPath]) -> tuple[Any, bool]:
+    """Return a copy of the data without these places, and whether that is any less."""
+    result, less = copy.deepcopy(data), False
+    for place in places:
+        holder = look_up(result, place[:-1])
+        if isinstance(holder, dict) and holder.pop(place[-1], MISSING) is not MISSING:
+            less = True
+    return result, less
 
 
 def _explain(

@@ -145,7 +145,7 @@ def test_all_faults_are_listed_with_exit_status_2(run):
             "  line 15: active_learning.sampling_strategies[1].name: the name '[unsure]' is taken "
             "by active_learning.sampling_strategies[0]: give each its own"
         ),
-        "  line 18: sinks[0].type: is missing: choose one of 'directory', 'null'",
+        "  line 18: sinks[0].type: is missing: choose one of 'directory', 'null', 'roboflow'",
     ]
 
 

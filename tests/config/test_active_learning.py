@@ -144,7 +144,7 @@ def test_a_missing_document_is_explained(good, faults_of):
     del good["active_learning"]
     message = (
         "active_learning: is missing: a Roboflow Active Learning document that says which frames "
-        "to collect"
+        "to collect; or name in `configuration` what fetches one"
     )
 
     assert [message] == faults_of(good)

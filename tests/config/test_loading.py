@@ -45,8 +45,8 @@ FAULTS = [
         put(zebra=1),
         (
             "zebra: unknown key, known are: 'name', 'source', 'sources', 'predictor', 'adapter', "
-            "'active_learning', 'sinks', 'seed', 'spool', 'limits', 'batch_time_zone', "
-            "'verify_images' and 1 more"
+            "'active_learning', 'configuration', 'sinks', 'seed', 'spool', 'limits', "
+            "'batch_time_zone' and 2 more"
         ),
     ),
     (remove("sinks"), "sinks: is missing: where collected pictures go, one entry each"),

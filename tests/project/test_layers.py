@@ -13,7 +13,7 @@ ALLOWED = {
     "host": {"api", "host"},
     "config": {"api", "host", "config"},
     "pipeline": {"api", "pipeline"},
-    "testing": {"api", "host", "pipeline", "testing"},
+    "testing": {"api", "host", "config", "pipeline", "testing"},
     "assembly": {"api", "host", "config", "pipeline", "assembly"},
     "collector": {"api", "host", "config", "pipeline", "assembly", "collector"},
     "cli": {"api", "host", "config", "pipeline", "assembly", "collector", "cli"},

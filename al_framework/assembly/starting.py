@@ -1,0 +1,84 @@
+"""Build and start one component of the configuration, whatever its kind."""
+
+import hashlib
+import logging
+import re
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from al_framework.api import AlFrameworkError, Clock, Component, ComponentError, Context
+from al_framework.config.models import ComponentEntry
+
+logger = logging.getLogger(__name__)
+
+
+class Starter:
+    """Starts components, and has each closed at the end.
+
+    Args:
+        clock: Time.
+        base_dir: Where relative paths of the configuration start.
+        state_root: Holds a directory of its own for each component.
+    """
+
+    def __init__(self, clock: Clock, *, base_dir: Path, state_root: Path) -> None:
+        self._clock = clock
+        self._base_dir = base_dir
+        self._state_root = state_root
+
+    def start(self, entry: ComponentEntry | None, stack: ExitStack) -> Any:
+        """Build and start one component; what it is follows from the entry's kind.
+
+        Args:
+            entry: The component; None starts nothing.
+            stack: Takes what closes it.
+
+        Raises:
+            ComponentError: It could not be built or started.
+        """
+        if entry is None:
+            return None
+        who = f"{entry.kind.replace('_', ' ')} {entry.name!r} (plugin {entry.plugin!r})"
+        try:
+            component = entry.component(entry.options, self._context(entry))
+            stack.callback(_close, component, who)
+            component.start()
+        except (
+            Exception,
+            SystemExit,
+        ) as exc:  # a plugin boundary: half a configuration would collect the wrong data
+            known = isinstance(exc, AlFrameworkError | OSError)
+            text = str(exc) if known else f"{type(exc).__name__}: {exc}"
+            text = text.removeprefix(f"{entry.kind} {entry.name!r}: ")  # it is named already
+            raise ComponentError(
+                f"{who} could not start: {text}", plugin=entry.plugin, component=entry.name
+            ) from exc
+        return component
+
+    def state_dir(self, entry: ComponentEntry) -> Path:
+        """Return where a component may keep files between runs."""
+        # A strategy's name may be any text, as Roboflow allows; only its safe part is a path.
+        return self._state_root / _directory_name(entry)
+
+    def _context(self, entry: ComponentEntry) -> Context:
+        return Context(
+            name=entry.name,
+            logger=logging.getLogger(f"al_framework.{entry.kind}.{entry.name}"),
+            clock=self._clock,
+            base_dir=self._base_dir,
+            state_dir=self.state_dir(entry),
+        )
+
+
+def _directory_name(entry: ComponentEntry) -> str:
+    safe = re.sub(r"[^A-Za-z0-9_-]+", "-", entry.name)[:60]
+    digest = hashlib.sha256(entry.name.encode()).hexdigest()[:8]
+    return f"{entry.kind}-{entry.name if safe == entry.name else f'{safe}-{digest}'}"
+
+
+def _close(component: Component[Any], who: str) -> None:
+    try:
+        component.close()
+    except Exception:  # a plugin boundary: the others must be closed too
+        logger.exception("%s could not be closed", who)
