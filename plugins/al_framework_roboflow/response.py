@@ -17,6 +17,7 @@ from al_framework.api import (
     PredictionError,
     Unlabelled,
 )
+from al_framework_roboflow.documents import looks_like_a_response, one_response
 from al_framework_roboflow.entries import (
     Rows,
     UnreadableEntryError,
@@ -31,7 +32,6 @@ _DETECTION_TYPES = frozenset(
     {"object-detection", "instance-segmentation", "keypoint-detection", "keypoints-detection"}
 )
 _CLASSIFICATION_TYPE = "classification"
-_MARKS = ("predictions", "top", "is_stub")
 _MAX_SIDE = 1_000_000
 
 
@@ -42,22 +42,24 @@ class _Common(TypedDict):
 
 
 class RoboflowResponse(PredictionAdapter):
-    """Reads a response of Roboflow Inference or of the hosted API: a mapping or a response object.
+    """Reads a response of Roboflow Inference or of the hosted API, or a workflow step's output.
 
-    What a document is follows from the caller's prediction type, and where that is none of
-    Roboflow's from its shape. Stubs and documents of other tasks (OCR, semantic segmentation,
-    language models) become `Unlabelled`. Detections that state no box at all get one of size zero
-    in the corner: a box cannot be left out, and this one claims no pixel.
+    The task is the caller's prediction type, else the document's own ``prediction_type``. A
+    document of one of Roboflow's detection types or of ``classification`` has to state what its
+    type promises. Where the task is unknown, the shape says what the document is: classes,
+    detections, or something else (OCR, semantic segmentation, language models), which becomes
+    `Unlabelled`, as stubs do; where the task has a name of its own, so does what cannot be read.
+
+    A list of one response, as ``model.infer`` answers, and step columns of one image are unwrapped.
+    Detections that state no box at all get one of size zero in the corner: a box cannot be left
+    out, and this one claims no pixel.
     """
 
     type_name = "roboflow_response"
 
     def accepts(self, document: object) -> bool:
         """Tell whether this is a mapping, or a response object, with the keys of a response."""
-        if is_mapping(document):
-            return any(key in document for key in _MARKS)
-        fields = getattr(type(document), "model_fields", ())
-        return hasattr(document, "model_dump") and any(key in fields for key in _MARKS)
+        return looks_like_a_response(document)
 
     def adapt(self, document: object, *, frame: Frame, prediction_type: str | None) -> Prediction:
         """Return the prediction that a document states.
@@ -67,53 +69,75 @@ class RoboflowResponse(PredictionAdapter):
                 no document at all.
         """
         try:
-            return self._adapt(document, frame, prediction_type)
+            return read_response(document, frame, prediction_type)
         except UnreadableEntryError as exc:
             raise PredictionError(
                 f"adapter {self.context.name!r}: {exc}", frame_id=frame.frame_id
             ) from exc
 
-    def _adapt(self, document: object, frame: Frame, prediction_type: str | None) -> Prediction:
-        if not is_mapping(document):
-            document = _dumped(document)
-        model_id, inference_id = document.get("model_id"), document.get("inference_id")
-        common: _Common = {
-            "model_id": model_id if isinstance(model_id, str) else None,
-            "inference_id": inference_id if isinstance(inference_id, str) else None,
-            "document": document,
-        }
-        if document.get("is_stub"):
-            return _unlabelled(document, prediction_type, common)
-        entries = document.get("predictions")
-        if prediction_type in _DETECTION_TYPES:
-            listed = entries is not None or "predictions" in document
-            if listed and not is_mapping(entries):
-                return _detections(document, entries, frame, prediction_type, common)
-        elif "top" in document:
-            return _multi_class(document, entries, frame, prediction_type, common)
-        elif "predicted_classes" in document:
-            return _multi_label(document, entries, frame, prediction_type, common)
-        elif prediction_type != _CLASSIFICATION_TYPE and _looks_like_detections(entries):
-            return _detections(document, entries, frame, prediction_type, common)
-        return _unlabelled(document, prediction_type, common)
+
+def read_response(document: object, frame: Frame, prediction_type: str | None) -> Prediction:
+    """Return the prediction that a document states.
+
+    Raises:
+        UnreadableEntryError: It states something that no prediction can be made of.
+    """
+    response = one_response(document)
+    if prediction_type is None:
+        stated = response.get("prediction_type")
+        prediction_type = stated if isinstance(stated, str) else None
+    model_id, inference_id = response.get("model_id"), response.get("inference_id")
+    common: _Common = {
+        "model_id": model_id if isinstance(model_id, str) else None,
+        "inference_id": inference_id if isinstance(inference_id, str) else None,
+        "document": response,
+    }
+    if response.get("is_stub"):
+        return _unlabelled(response, prediction_type, common)
+    if prediction_type in _DETECTION_TYPES:
+        return _detections(response, frame, prediction_type, common)
+    if prediction_type is None or prediction_type == _CLASSIFICATION_TYPE:
+        return _by_shape(response, frame, prediction_type, common)
+    try:
+        return _by_shape(response, frame, prediction_type, common)
+    except UnreadableEntryError:  # of a task that is not ours to judge
+        return _unlabelled(response, prediction_type, common)
 
 
-def _dumped(document: object) -> Mapping[str, Any]:
-    dump = getattr(document, "model_dump", None)
-    values = dump(by_alias=True, exclude_none=True) if callable(dump) else None
-    if not is_mapping(values):
+def _by_shape(
+    document: Mapping[str, Any], frame: Frame, prediction_type: str | None, common: _Common
+) -> Prediction:
+    if "top" in document:
+        return _multi_class(document, frame, prediction_type, common)
+    if "predicted_classes" in document:
+        return _multi_label(document, frame, prediction_type, common)
+    if prediction_type == _CLASSIFICATION_TYPE:
         raise UnreadableEntryError(
-            f"an object of type {type(document).__name__!r} is no Roboflow response: pass one "
-            "response as a mapping, or choose another adapter"
+            "top is missing: a classification states its top class, or predicted_classes where an "
+            "image can have several"
         )
-    return values
+    entries = document.get("predictions")
+    if _look_like_detections(entries):
+        return _detections(document, frame, prediction_type, common)
+    return _unlabelled(document, prediction_type, common)
 
 
-def _looks_like_detections(entries: object) -> bool:
-    if not isinstance(entries, list | tuple):
+def _look_like_detections(entries: object) -> bool:
+    """Tell detections from another task's predictions.
+
+    Raises:
+        UnreadableEntryError: They are no task's.
+    """
+    if entries is None or is_mapping(entries):
         return False
+    if not isinstance(entries, list | tuple):
+        raise UnreadableEntryError(
+            f"predictions is {shown(entries)}: it has to be a list of detections, or a mapping"
+        )
     first = entries[0] if entries else {"class": ""}
-    return is_mapping(first) and ("class" in first or "confidence" in first)
+    if not is_mapping(first):
+        raise UnreadableEntryError(f"predictions[0] is {shown(first)}: it has to be a mapping")
+    return "class" in first or "x" in first
 
 
 def _unlabelled(
@@ -126,12 +150,9 @@ def _unlabelled(
 
 
 def _detections(
-    document: Mapping[str, Any],
-    entries: object,
-    frame: Frame,
-    prediction_type: str | None,
-    common: _Common,
+    document: Mapping[str, Any], frame: Frame, prediction_type: str | None, common: _Common
 ) -> Detections:
+    entries = document.get("predictions")
     if not isinstance(entries, list | tuple):
         raise UnreadableEntryError(f"predictions is {shown(entries)}: it has to be a list")
     rows = read_rows(entries)
@@ -175,20 +196,18 @@ def _freeze(rows: Rows) -> None:
 
 
 def _multi_class(
-    document: Mapping[str, Any],
-    entries: object,
-    frame: Frame,
-    prediction_type: str | None,
-    common: _Common,
+    document: Mapping[str, Any], frame: Frame, prediction_type: str | None, common: _Common
 ) -> Classification:
-    top = document["top"]
+    top, confidence = document["top"], document.get("confidence")
     if not isinstance(top, str):
         raise UnreadableEntryError(f"top is {shown(top)}: it has to be the name of a class")
-    if entries is None:
-        entries = ()
+    if confidence is not None:
+        confidence = float(finite_numbers([confidence], lambda _: "confidence")[0])
+    entries = document.get("predictions")
+    if entries is None:  # the top class is all that was scored
+        entries = [] if confidence is None else [{"class": top, "confidence": confidence}]
     if not isinstance(entries, list | tuple):
         raise UnreadableEntryError(f"predictions is {shown(entries)}: it has to be a list")
-    stated = finite_numbers([document.get("confidence")], lambda _: "confidence")
     return Classification(
         class_name=texts(entries, "class"),
         confidence=finite_numbers(
@@ -196,20 +215,17 @@ def _multi_class(
             lambda row: f"predictions[{row}].confidence",
         ),
         image_size=_stated_size(document) or frame.image.size,
-        prediction_type=prediction_type or _CLASSIFICATION_TYPE,
+        prediction_type=_CLASSIFICATION_TYPE if prediction_type is None else prediction_type,
         top=top,
-        top_confidence=float(stated[0]),
+        top_confidence=confidence,
         **common,
     )
 
 
 def _multi_label(
-    document: Mapping[str, Any],
-    entries: object,
-    frame: Frame,
-    prediction_type: str | None,
-    common: _Common,
+    document: Mapping[str, Any], frame: Frame, prediction_type: str | None, common: _Common
 ) -> Classification:
+    entries = document.get("predictions")
     if not is_mapping(entries):
         raise UnreadableEntryError(
             f"predictions is {shown(entries)}: beside predicted_classes it has to map classes to "
@@ -226,11 +242,11 @@ def _multi_label(
     return Classification(
         class_name=names,
         confidence=finite_numbers(
-            [value.get("confidence") if is_mapping(value) else value for value in values],
+            [value.get("confidence") if is_mapping(value) else None for value in values],
             lambda row: f"predictions[{names[row]!r}].confidence",
         ),
         image_size=_stated_size(document) or frame.image.size,
-        prediction_type=prediction_type or _CLASSIFICATION_TYPE,
+        prediction_type=_CLASSIFICATION_TYPE if prediction_type is None else prediction_type,
         predicted=tuple(predicted),
         **common,
     )
@@ -239,6 +255,8 @@ def _multi_label(
 def _stated_size(document: Mapping[str, Any]) -> ImageSize | None:
     """Return the picture's size as the document states it, or None where it does not."""
     image = document.get("image")
+    if isinstance(image, list) and len(image) == 1:  # as responses to a batch of one state it
+        image = image[0]
     if not is_mapping(image):
         return None
     width, height = image.get("width"), image.get("height")

@@ -7,7 +7,6 @@ import pytest
 from pycocotools import mask as coco_mask
 from pydantic import BaseModel, Field
 
-import al_framework_roboflow
 from al_framework.api import (
     Classification,
     Detections,
@@ -22,7 +21,6 @@ from al_framework.testing import make_context, sample_frame
 from al_framework.testing.contracts import AdapterContract
 from al_framework_roboflow.response import RoboflowResponse
 from al_framework_roboflow.rle import decompress_counts, read_mask
-from al_framework_roboflow.strategies import CloseToThreshold, RandomSampling
 
 IMAGE = {"width": 64, "height": 48}
 BOX = {"x": 20.3, "y": 10.1, "width": 7.7, "height": 3.3}
@@ -85,7 +83,8 @@ class TestRoboflowResponseContract(AdapterContract):
             document({**ENTRY, "x": "3"}),
             document({"class": "cup"}),
             document(ENTRY, "cup"),
-            {**MULTI_CLASS, "confidence": None},
+            {**MULTI_CLASS, "confidence": "high"},
+            {"predictions": "abc"},
         )
 
 
@@ -97,11 +96,6 @@ def adapt(tmp_path):
         return adapter.adapt(given, frame=frame or sample_frame(), prediction_type=prediction_type)
 
     return adapt
-
-
-def test_the_plugin_registers_its_components():
-    assert al_framework_roboflow.al_register_strategies() == [CloseToThreshold, RandomSampling]
-    assert al_framework_roboflow.al_register_prediction_adapters() == [RoboflowResponse]
 
 
 def test_boxes_are_centred_and_every_other_key_is_kept(adapt):
@@ -287,7 +281,17 @@ def test_multi_class_keeps_the_stated_confidence_beside_the_listed_one(adapt):
 
 
 def test_multi_class_need_not_list_its_classes(adapt):
-    assert adapt({"top": "cat", "confidence": 1}).class_name == ()
+    found = adapt({"top": "cat", "confidence": 1})
+
+    assert (found.class_name, found.confidence.tolist()) == (("cat",), [1.0])
+
+
+@pytest.mark.parametrize("more", [{}, {"confidence": None}, {"predictions": None}])
+def test_a_top_class_need_not_have_a_confidence(adapt, more):
+    found = adapt({"top": "cat", **more}, "classification")
+
+    assert (found.top, found.top_confidence, found.class_name) == ("cat", None, ())
+    assert adapt({"top": "", "predictions": [], "confidence": 0.0}).top_confidence == 0.0
 
 
 def test_multi_label_is_read(adapt):
@@ -302,13 +306,16 @@ def test_multi_label_is_read(adapt):
     [
         (STUB, None),
         (STUB, "object-detection"),
-        ({}, "object-detection"),
         ({}, None),
-        ({"predictions": {}}, "object-detection"),
-        ({"predictions": []}, "classification"),
+        ({"predictions": None, "result": "text"}, None),
+        ({"predictions": {}}, None),
+        ({"predictions": [{"masks": [[[1, 2]]], "confidence": 0.5}]}, None),
+        ({"predictions": [{"yaw": 0.5}]}, None),
         ({"predictions": {"segmentation_mask": "…"}}, "semantic-segmentation"),
         ({"predictions": ["text"]}, "ocr"),
         ({"predictions": "text"}, "llm"),
+        ({"top": 3}, "llm"),
+        (document(ENTRY, "cup"), "llm"),
         ({"response": {}}, None),
     ],
 )
@@ -318,6 +325,20 @@ def test_what_is_no_task_of_ours_is_unlabelled(adapt, given, prediction_type):
     assert isinstance(found, Unlabelled)
     assert (prediction_type or "") == found.prediction_type
     assert found.document is given
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [(document(ENTRY), Detections), (MULTI_CLASS, Classification), (MULTI_LABEL, Classification)],
+)
+@pytest.mark.parametrize("prediction_type", ["", "Object-Detection", "qrcode-detection"])
+def test_a_type_of_another_name_is_read_by_shape_and_keeps_its_name(
+    adapt, given, kind, prediction_type
+):
+    found = adapt(given, prediction_type)
+
+    assert isinstance(found, kind)
+    assert prediction_type == found.prediction_type
 
 
 def test_the_callers_type_decides_what_a_document_is(adapt):
@@ -356,11 +377,14 @@ def test_numpy_numbers_are_numbers(adapt):
     ("given", "message"),
     [
         (7, "an object of type 'int' is no Roboflow response: pass one response as a mapping"),
-        ([document()], "an object of type 'list' is no Roboflow response"),
-        ({"predictions": 3}, "predictions is 3: it has to be a list"),
-        ({"predictions": None}, "predictions is missing: it has to be a list"),
+        ([], "a list of 0 responses is about as many images: pass one response for one frame"),
+        ([document()] * 2, "a list of 2 responses is about as many images"),
+        ([7], "an object of type 'int' is no Roboflow response"),
+        ({"predictions": 3}, "predictions is 3: it has to be a list of detections, or a mapping"),
+        ({"predictions": "abc"}, "predictions is 'abc': it has to be a list of detections, or a"),
+        ({"predictions": ["cup"]}, r"predictions\[0\] is 'cup': it has to be a mapping"),
         (document(ENTRY, "cup"), r"predictions\[1\] is 'cup': it has to be a mapping"),
-        (document({}), r"predictions\[0\].class is missing: add it"),
+        (document({"x": 1}), r"predictions\[0\].class is missing: add it"),
         (document({**BOX, "class": "cup"}), r"predictions\[0\].confidence is missing: add it"),
         (
             document(ENTRY, {**ENTRY, "confidence": "0.5"}),
@@ -422,7 +446,8 @@ def test_numpy_numbers_are_numbers(adapt):
             {"top": ["cat"], "confidence": 0.5},
             r"top is \['cat'\]: it has to be the name of a class",
         ),
-        ({"top": "cat"}, "confidence is missing: it has to be finite"),
+        ({"top": "cat", "confidence": "1"}, "confidence is '1': it has to be finite"),
+        ({"top": "cat", "confidence": math.nan}, "confidence is nan: it has to be finite"),
         ({**MULTI_CLASS, "predictions": {}}, "predictions is {}: it has to be a list"),
         (
             {**MULTI_CLASS, "predictions": [{"class": 3}]},
@@ -444,16 +469,50 @@ def test_numpy_numbers_are_numbers(adapt):
             {**MULTI_LABEL, "predictions": {"cat": {}}},
             r"predictions\['cat'\].confidence is missing: it has to be finite",
         ),
+        (
+            {**MULTI_LABEL, "predictions": {"cat": 0.5}},
+            r"predictions\['cat'\].confidence is missing: it has to be finite",
+        ),
     ],
 )
 def test_a_bad_document_names_the_place(adapt, given, message):
-    # Where the caller names no task, a list of something else is some other task's.
-    unnamed = given in (document({}), {"predictions": 3}, {"predictions": None})
-    task = "object-detection" if unnamed else None
     before = copy.deepcopy(given)
 
     with pytest.raises(PredictionError, match=f"^adapter 'server': {message}") as caught:
-        adapt(given, task)
+        adapt(given)
 
     assert caught.value.frame_id == "frame-1"
     assert repr(before) == repr(given)
+
+
+@pytest.mark.parametrize(
+    "prediction_type",
+    ["object-detection", "instance-segmentation", "keypoint-detection", "keypoints-detection"],
+)
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "predictions is missing: it has to be a list"),
+        ({"predictions": None}, "predictions is missing: it has to be a list"),
+        ({"predictions": "abc"}, "predictions is 'abc': it has to be a list"),
+        ({"predictions": {}}, "predictions is {}: it has to be a list"),
+        (document({}), r"predictions\[0\].class is missing: add it"),
+        (MULTI_LABEL, "predictions is {'cat': .*: it has to be a list"),
+    ],
+)
+def test_a_detection_document_states_detections(adapt, given, prediction_type, message):
+    with pytest.raises(PredictionError, match=f"^adapter 'server': {message}"):
+        adapt(given, prediction_type)
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"predictions": "abc"}, {"predictions": []}, {"predictions": {}}, document(ENTRY)]
+)
+def test_a_classification_states_its_class(adapt, given):
+    message = (
+        "^adapter 'server': top is missing: a classification states its top class, or "
+        "predicted_classes where an image can have several$"
+    )
+
+    with pytest.raises(PredictionError, match=message):
+        adapt(given, "classification")

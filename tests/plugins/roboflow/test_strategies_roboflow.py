@@ -187,6 +187,9 @@ def test_a_top_class_without_any_confidence_is_an_error(close):
 
     with pytest.raises(PredictionError, match=message):
         close().evaluate(FRAME, classes({"dog": 0.4}, top="cat"))
+    with pytest.raises(PredictionError, match=message):
+        close(only_top_classes=False).evaluate(FRAME, classes({}, top="cat"))
+    assert not close(selected_class_names=["dog"]).evaluate(FRAME, classes({}, top="cat")).match
 
 
 def test_any_class_counts_with_only_top_classes_off(close):
