@@ -1,0 +1,53 @@
+"""The options that everything has in common that speaks to Roboflow's API."""
+
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from al_framework.api import Options
+from al_framework_roboflow.client import DEFAULT_API_URL, RoboflowClient
+
+
+def _checked_address(url: str) -> str:
+    parts = urlsplit(url)
+    bare = not (parts.username or parts.password or parts.query or parts.fragment)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not bare:
+        raise ValueError(
+            f"has to be an address like {DEFAULT_API_URL!r}, without user, password or query"
+        )
+    return url.rstrip("/")
+
+
+class ConnectionOptions(Options):
+    """Options of everything that speaks to Roboflow's API."""
+
+    api_key: SecretStr = Field(
+        min_length=1,
+        description="Roboflow API key; write it as ${ROBOFLOW_API_KEY} or as a file: reference.",
+    )
+    project: str = Field(
+        min_length=1,
+        pattern=r"^[^/?#\s]+$",
+        description="Short name of the project (the dataset), as in its web address.",
+    )
+    workspace: str | None = Field(
+        default=None,
+        min_length=1,
+        pattern=r"^[^/?#\s]+$",
+        description="Short name of the workspace; left out, it is the one that the key belongs to.",
+    )
+    api_url: Annotated[str, AfterValidator(_checked_address)] = Field(
+        default=DEFAULT_API_URL,
+        description="Address of Roboflow's API, another one for a gateway of your own.",
+    )
+    timeout_s: float = Field(
+        default=30.0,
+        gt=0,
+        le=600,
+        description="Seconds to wait for each part of an answer.",
+    )
+
+    def connect(self) -> RoboflowClient:
+        """Return a client; nothing is sent before its first request."""
+        return RoboflowClient(api_key=self.api_key, api_url=self.api_url, timeout_s=self.timeout_s)
