@@ -64,7 +64,7 @@ directory: ProvidesSources = al_framework_local
 video: ProvidesSources = al_framework_video
 predictors: ProvidesPredictors = al_framework_onnx
 
-wrong: ProvidesSinks = al_framework_roboflow  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # it provides no sinks
+wrong: ProvidesSinks = al_framework_video  # type: ignore[assignment]  # pyright: ignore[reportAssignmentType]  # it provides no sinks
 
 clock: Clock = FakeClock()
 real_clock: Clock = SystemClock()
