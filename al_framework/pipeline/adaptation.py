@@ -31,8 +31,11 @@ class Adaptation:
 
     def read(
         self, document: object, frame: Frame, prediction_type: str | None
-    ) -> Iterable[tuple[Frame, Prediction]]:
+    ) -> Iterable[tuple[Frame, Prediction | Exception]]:
         """Return the frames that an object is about, each with its prediction.
+
+        Where an adapter has split the object, a part that it cannot read comes with the error, so
+        that its neighbours lose nothing.
 
         Raises:
             PredictionError: No adapter, or more than one, accepts the object; or the one that does
@@ -48,9 +51,23 @@ class Adaptation:
             prediction = adapter.adapt(document, frame=frame, prediction_type=prediction_type)
             return (_checked(name, frame, prediction),)
         return [
-            _checked(name, part, adapter.adapt(piece, frame=part, prediction_type=prediction_type))
+            self._part(name, adapter, part, piece, prediction_type)
             for part, piece in adapter.split(document, frame=frame)
         ]
+
+    @staticmethod
+    def _part(
+        name: str,
+        adapter: PredictionAdapter,
+        part: Frame,
+        piece: object,
+        prediction_type: str | None,
+    ) -> tuple[Frame, Prediction | Exception]:
+        try:
+            prediction = adapter.adapt(piece, frame=part, prediction_type=prediction_type)
+        except Exception as exc:  # noqa: BLE001 - a plugin boundary: handed on with its part
+            return _checked_frame(name, part), exc
+        return _checked(name, part, prediction)
 
     def _choose(self, document: object, frame: Frame) -> tuple[str, PredictionAdapter]:
         accepting = [(name, one) for name, one in self._adapters if _accepts(one, document)]
@@ -77,7 +94,7 @@ class Adaptation:
         )
 
 
-def _checked(name: str, frame: object, prediction: object) -> tuple[Frame, Prediction]:
+def _checked_frame(name: str, frame: object) -> Frame:
     if not isinstance(frame, Frame):
         raise TypeError(
             f"adapter {name!r} split off an object of type {type(frame).__name__!r}: yield frames"
@@ -86,6 +103,11 @@ def _checked(name: str, frame: object, prediction: object) -> tuple[Frame, Predi
         raise TypeError(
             f"adapter {name!r} named a frame {frame.frame_id!r}: a frame's name is text"
         )
+    return frame
+
+
+def _checked(name: str, frame: object, prediction: object) -> tuple[Frame, Prediction]:
+    frame = _checked_frame(name, frame)
     if not isinstance(prediction, Detections | Classification | Unlabelled):
         raise TypeError(
             f"adapter {name!r} returned an object of type {type(prediction).__name__!r}: return "

@@ -154,6 +154,10 @@ class Engine:
         offers = []
         for part, prediction in parts:
             self.tally.offer()
+            part_key = key if part is frame else None
+            if isinstance(prediction, Exception):
+                offers.append(self.refuse(part, prediction, key=part_key, decided_at=decided_at))
+                continue
             pending = Pending(
                 plan=plan,
                 frame=part,
@@ -162,7 +166,7 @@ class Engine:
                 verdicts=(),
                 model_id=model_id or prediction.model_id,
                 inference_id=inference_id or prediction.inference_id,
-                key=key if part is frame else None,
+                key=part_key,
             )
             offers.append(self._decide(pending))
         if key is not None and all(part is not frame for part, _ in parts):
@@ -309,7 +313,9 @@ class Engine:
         rules = pending.plan.rules
         batch_name = rules.batch_name(pending.decided_at)
         frame, prediction = pending.frame, encoded.prediction
-        persisted = rules.persist_predictions and not isinstance(prediction, Unlabelled)
+        # A document of a task that we do not read is passed on as it is.
+        said = not isinstance(prediction, Unlabelled) or isinstance(prediction.document, Mapping)
+        persisted = rules.persist_predictions and said
 
         def compose(strategy: str) -> Datapoint:
             paying = next(e.verdict for e in decision.verdicts if e.strategy == strategy)

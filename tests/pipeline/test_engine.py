@@ -210,6 +210,15 @@ def test_the_callers_model_goes_before_the_predictions(world, yes, frame):
     )
 
 
+def test_a_document_of_a_task_that_we_do_not_read_is_passed_on(world, yes, frame):
+    engine = world.engine({"a": yes})
+    said = Unlabelled(prediction_type="semantic-segmentation", document={"mask": "…"})
+    [offer] = engine.offer(frame, said)
+    candidate = engine.prepare(offer.pending)
+
+    assert {"mask": "…"} == candidate.compose("a").prediction.document
+
+
 @pytest.mark.parametrize(
     ("persist", "document"), [(False, sample_detections(1)), (True, Unlabelled())]
 )
@@ -448,11 +457,6 @@ def test_crops_are_frames_of_their_own_and_their_parent_is_remembered_as_split(
     world, yes, crops, frame, make_frame_key
 ):
     engine = world.engine({"a": yes}, adapters=crops)
-    offers = engine.offer(frame, {"left": {}, "right": {"bug": 1}}, key=make_frame_key(frame))
-    [only] = offers
-
-    assert "invalid" == only.status  # the adapter's bug takes the whole object
-
     offers = engine.offer(frame, {"left": {}, "right": {}}, key=make_frame_key(frame))
 
     assert ["pending", "pending", "split"] == [offer.status for offer in offers]
@@ -463,6 +467,16 @@ def test_crops_are_frames_of_their_own_and_their_parent_is_remembered_as_split(
         offers[2].entry.key,
         offers[2].entry.detail,
     )
+    assert 2 == world.tally.counts({}).offered
+
+
+@pytest.mark.parametrize("piece", [{"bug": "oh"}, {"fault": "no box"}])
+def test_a_crop_that_cannot_be_read_leaves_its_neighbours(world, yes, crops, frame, piece):
+    engine = world.engine({"a": yes}, adapters=crops)
+    offers = engine.offer(frame, {"left": {}, "middle": piece, "right": {}})
+
+    assert ["pending", "invalid", "pending"] == [offer.status for offer in offers]
+    assert "frame-1#middle" in world.reports[0][0]
     assert 3 == world.tally.counts({}).offered
 
 
