@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from al_framework.api import Classification, Detections, Frame, hookimpl
+    from al_framework.assembly.standalone import document_faults, started_components
     from al_framework.collector import Collector
     from al_framework.pipeline.recent import RecentImages
 
@@ -20,7 +21,9 @@ __all__ = [
     "Frame",
     "RecentImages",
     "__version__",
+    "document_faults",
     "hookimpl",
+    "started_components",
 ]
 
 _HOMES = {
@@ -29,7 +32,9 @@ _HOMES = {
     "Detections": "al_framework.api",
     "Frame": "al_framework.api",
     "RecentImages": "al_framework.pipeline.recent",
+    "document_faults": "al_framework.assembly.standalone",
     "hookimpl": "al_framework.api",
+    "started_components": "al_framework.assembly.standalone",
 }
 
 

@@ -30,7 +30,10 @@ _OWN: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 # Help of the commands that our own plugins announce; reading it from them would import them.
 _SUMMARIES: Mapping[str, str] = MappingProxyType(
-    {"export": "Write what a directory sink holds as a COCO or YOLO dataset."}
+    {
+        "export": "Write what a directory sink holds as a COCO or YOLO dataset.",
+        "workflow": "Run Roboflow workflow documents around their collectors.",
+    }
 )
 
 

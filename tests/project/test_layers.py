@@ -13,7 +13,7 @@ ALLOWED = {
     "host": {"api", "host"},
     "config": {"api", "host", "config"},
     "pipeline": {"api", "pipeline"},
-    "testing": {"api", "host", "config", "pipeline", "testing"},
+    "testing": {"api", "host", "config", "pipeline", "assembly", "testing"},
     "assembly": {"api", "host", "config", "pipeline", "assembly"},
     "collector": {"api", "host", "config", "pipeline", "assembly", "collector"},
     "cli": {"api", "host", "config", "pipeline", "assembly", "collector", "cli"},
@@ -31,7 +31,7 @@ APPLICATIONS = {
         "workflow",
     )
 }
-PUBLIC = {"api", "testing", "Collector", "RecentImages"}
+PUBLIC = {"api", "testing", "Collector", "RecentImages", "document_faults", "started_components"}
 
 
 def imported_modules(path: Path) -> set[str]:
