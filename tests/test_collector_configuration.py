@@ -166,6 +166,15 @@ def test_with_a_document_in_the_file_there_is_nothing_to_wait_for(collect):
     assert collect(active_learning=document()).wait_for_configuration(0.0)
 
 
+def test_a_collection_that_the_file_switches_off_looks_at_no_frame(collect):
+    ticket = collect(active_learning={"enabled": False}).submit(sample_jpeg(), object())
+
+    assert (ticket.status, ticket.reason) == (
+        "not_selected",
+        "active_learning.enabled is false",
+    )
+
+
 def test_queued_frames_keep_strategies_that_are_gone_meanwhile(collect, plugin):
     slow = {"name": "slow", "type": "slow", "tags": ["slow"]}
     plugin.answer = document("old", sampling_strategies=[slow])

@@ -1,6 +1,7 @@
 """A configuration provider that answers as told, and assemblies that ask it."""
 
 import copy
+import logging
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -14,6 +15,7 @@ import al_framework_local
 import al_framework_roboflow
 from al_framework.api import (
     ConfigurationProvider,
+    Datapoint,
     FrameKey,
     Options,
     ProvidedConfiguration,
@@ -28,7 +30,8 @@ from al_framework.assembly import Assembly, assemble
 from al_framework.assembly.refreshing import Refresher
 from al_framework.config.loading import load_configuration, read_document
 from al_framework.host.plugins import PluginHost
-from al_framework.testing import FakeClock
+from al_framework.pipeline.engine import Offer
+from al_framework.testing import FakeClock, sample_frame
 
 LONG_S = 60.0
 KEY = "s3cret/key+of=mine"
@@ -244,3 +247,57 @@ def key() -> str:
 @pytest.fixture
 def make_key() -> Callable[[str], FrameKey]:
     return lambda name: FrameKey(source="cam", frame_id=name, size=1, mtime_ns=1)
+
+
+@pytest.fixture
+def answered(server: Server) -> Callable[..., None]:
+    """Wait for the next question to be dealt with; let time pass before, if told how much."""
+
+    def wait(clock: FakeClock | None = None, seconds: float = 0.0) -> None:
+        if clock is not None:
+            clock.advance(seconds)
+        assert server.done.acquire(timeout=LONG_S)
+
+    return wait
+
+
+@pytest.fixture
+def asked_again(answered: Callable[..., None], clock: FakeClock) -> Callable[..., None]:
+    return lambda seconds=900.0: answered(clock, seconds)
+
+
+def _offer(assembly: Assembly, name: str = "f") -> Offer:
+    [found] = assembly.engine.offer(sample_frame(name), None)
+    return found
+
+
+@pytest.fixture
+def offer() -> Callable[..., Offer]:
+    """Offer one frame to an assembly."""
+    return _offer
+
+
+@pytest.fixture
+def take() -> Callable[..., Datapoint]:
+    """Return the datapoint that comes of a frame."""
+
+    def run(assembly: Assembly, name: str = "f") -> Datapoint:
+        candidate: Any = assembly.engine.prepare(_offer(assembly, name).pending)  # type: ignore[arg-type]  # it is one
+        found: Datapoint = candidate.compose(candidate.matching[0])
+        return found
+
+    return run
+
+
+@pytest.fixture
+def messages(caplog: pytest.LogCaptureFixture) -> Callable[..., list[str]]:
+    """Return what the assembly logged so far."""
+
+    def run(level: int = logging.INFO) -> list[str]:
+        return [
+            record.getMessage()
+            for record in caplog.records
+            if record.levelno >= level and record.name.startswith("al_framework.assembly")
+        ]
+
+    return run

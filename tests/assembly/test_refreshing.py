@@ -1,57 +1,20 @@
+"""When a provider is asked, and what changes while frames are on their way."""
+
 import json
 import logging
-import os
 import re
 import threading
 
 import pytest
 
-from al_framework.api import Target, TransientSinkError
-from al_framework.pipeline.engine import Offer
+from al_framework.api import TransientSinkError
 from al_framework.testing import sample_frame
 
 LONG_S = 60.0
 WATCHED = {"name": "w", "type": "watched", "word": "one"}
 
 
-@pytest.fixture
-def answered(server):
-    """Wait for the next question to be dealt with; let time pass before, if it is told how much."""
-
-    def wait(clock=None, seconds=0.0):
-        if clock is not None:
-            clock.advance(seconds)
-        assert server.done.acquire(timeout=LONG_S)
-
-    return wait
-
-
-@pytest.fixture
-def asked_again(answered, clock):
-    return lambda seconds=900.0: answered(clock, seconds)
-
-
-def offer(assembly, name="f") -> Offer:
-    [found] = assembly.engine.offer(sample_frame(name), None)
-    return found
-
-
-def take(assembly, name="f"):
-    """Return the datapoint that comes of a frame."""
-    candidate = assembly.engine.prepare(offer(assembly, name).pending)
-    return candidate.compose(candidate.matching[0])
-
-
-def messages(caplog, level=logging.INFO):
-    return [
-        r.getMessage()
-        for r in caplog.records
-        if (r.levelno >= level and "provider" in r.msg)
-        or r.name.startswith("al_framework.assembly")
-    ]
-
-
-def test_frames_are_dropped_until_the_first_answer(build, server, answered):
+def test_frames_are_dropped_until_the_first_answer(build, server, answered, offer):
     server.gate.clear()
     assembly = build()
     before = offer(assembly)
@@ -75,7 +38,7 @@ def test_the_server_is_asked_on_a_thread_of_its_own(build, server, answered):
 
 
 def test_a_change_takes_effect_without_a_restart_and_is_logged_with_both_hashes(
-    build, server, answered, asked_again, caplog, *, document_with
+    build, server, answered, asked_again, caplog, *, document_with, take, messages
 ):
     caplog.set_level(logging.INFO)
     assembly = build()
@@ -86,7 +49,7 @@ def test_a_change_takes_effect_without_a_restart_and_is_logged_with_both_hashes(
     asked_again()
     second = assembly.refresher.document_hash
     new = take(assembly)
-    lines = [m for m in messages(caplog) if "document" in m]
+    lines = [m for m in messages() if "document" in m]
 
     assert re.fullmatch("[0-9a-f]{16}", first)
     assert first != second
@@ -125,24 +88,8 @@ def test_the_same_document_is_not_built_again(
     assert plugin.events == ["start w one"]
 
 
-def test_a_strategy_that_stays_the_same_goes_on_with_other_limits_and_tags(
-    build, server, answered, asked_again, plugin, *, document_with
-):
-    server.answer = document_with(WATCHED, {"name": "b", "type": "watched", "word": "b"})
-    assembly = build()
-    answered()
-    limits = [{"type": "daily", "value": 1}]
-    changed = {"name": "b", "type": "watched", "word": "c"}
-    server.answer = document_with({**WATCHED, "tags": ["t"], "limits": limits}, changed)
-    asked_again()
-
-    assert plugin.events == ["start w one", "start b b", "start b c"]
-    assert take(assembly).tags == ("t",)
-    assert take(assembly).reason == "one"
-
-
 def test_a_strategy_that_was_switched_off_is_tried_again_with_other_options(
-    build, server, answered, asked_again, document_with
+    build, server, answered, asked_again, document_with, *, offer
 ):
     server.answer = document_with({**WATCHED, "word": "faulty"})
     assembly = build()
@@ -198,7 +145,7 @@ def test_everything_is_closed_at_the_end(
 
 
 def test_an_error_keeps_the_last_document_and_is_said_once(
-    build, server, answered, asked_again, caplog
+    build, server, answered, asked_again, messages
 ):
     assembly = build()
     answered()
@@ -208,7 +155,7 @@ def test_an_error_keeps_the_last_document_and_is_said_once(
         asked_again()
     server.answer = OSError(5, "no line")
     asked_again()
-    said = [m for m in messages(caplog, logging.WARNING) if "holds" in m]
+    said = [m for m in messages(logging.WARNING) if "holds" in m]
 
     assert assembly.engine.plan is plan
     assert said == [
@@ -232,7 +179,9 @@ def test_an_error_before_the_first_answer_says_what_happens_to_frames(build, ser
     assert not assembly.refresher.settled
 
 
-def test_it_says_when_the_server_answers_again(build, server, answered, asked_again, caplog):
+def test_it_says_when_the_server_answers_again(
+    build, server, answered, asked_again, caplog, *, messages
+):
     caplog.set_level(logging.INFO)
     server.answer = OSError(5, "no line")
     assembly = build()
@@ -240,7 +189,7 @@ def test_it_says_when_the_server_answers_again(build, server, answered, asked_ag
     server.answer = {"enabled": False}
     asked_again()
 
-    assert "configuration provider 'scripted': answers again" in messages(caplog)
+    assert "configuration provider 'scripted': answers again" in messages()
     assert assembly.refresher.trouble == ""
 
 
@@ -274,334 +223,6 @@ def test_retries_are_never_further_apart_than_answers(build, server, answered, a
     assert refresher.refresh() == 5.0
 
 
-@pytest.mark.parametrize(("said", "used"), [(0.0, 1.0), (1e9, 86400.0), (float("nan"), 86400.0)])
-def test_how_often_is_kept_within_reason(build, server, answered, said, used):
-    server.refresh_after_s = said
-    refresher = build().refresher
-    answered()
-
-    assert refresher.refresh() == used
-
-
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        ({"tags": ["a b"]}, "tags[0]: should be 1 to 64 letters"),
-        ({"sampling_strategies": []}, "sampling_strategies: should be a list of at least 1"),
-        (
-            {"sampling_strategies": [{**WATCHED, "limits": [{"type": "daily", "value": 0}]}]},
-            "sampling_strategies[0].limits[0].value: should be greater than 0",
-        ),
-    ],
-)
-def test_a_faulty_document_is_named_by_its_place_and_the_last_one_holds(
-    build, server, answered, asked_again, document_with, *, change, fault
-):
-    assembly = build()
-    answered()
-    plan = assembly.engine.plan
-    server.answer = document_with(**change)
-    asked_again()
-    [problem] = assembly.engine.tally.problems()
-
-    assert assembly.engine.plan is plan
-    assert problem.startswith(
-        "configuration provider 'scripted': the document of configuration provider 'scripted': 1 "
-        "fault in the configuration"
-    )
-    assert fault in problem
-    assert problem.endswith("; the last document holds")
-
-
-def test_a_faulty_first_document_is_an_answer_all_the_same(build, server, answered, document_with):
-    server.answer = document_with(batching_strategy=5)
-    assembly = build()
-    answered()
-
-    assert assembly.refresher.settled
-    assert assembly.engine.plan is None
-
-
-def test_a_strategy_that_does_not_start_leaves_the_last_document(
-    build, server, answered, asked_again, plugin, *, document_with
-):
-    server.answer = document_with(WATCHED)
-    assembly = build()
-    answered()
-    plan = assembly.engine.plan
-    good, bad = {"name": "g", "type": "watched"}, {"name": "b", "type": "watched", "fail": True}
-    server.answer = document_with(good, bad)
-    asked_again()
-
-    assert assembly.engine.plan is plan
-    assert plugin.events == ["start w one", "start g ", "start b ", "close b ", "close g "]
-    assert assembly.engine.tally.problems() == (
-        (
-            "configuration provider 'scripted': strategy 'b' (plugin 'fake') could not start: "
-            "RuntimeError: no power; the last document holds"
-        ),
-    )
-    assert list(assembly.counts().strategies) == ["w"]
-
-
-def test_what_is_not_known_here_is_left_out_counted_and_said(
-    build, server, answered, document_with
-):
-    novel = {"name": "n", "type": "wached", "limits": 5}
-    server.answer = document_with({**WATCHED, "colour": "red"}, novel, season="dry")
-    assembly = build()
-    answered()
-    who = "configuration provider 'scripted': "
-    problems = assembly.engine.tally.problems()
-
-    assert assembly.refresher.skipped == 3
-    assert [slot.name for slot in assembly.engine.plan.sampler.slots] == ["w"]
-    assert len(problems) == 3
-    assert problems[0].startswith(f"{who}sampling_strategies[0].colour: unknown key, known are: ")
-    assert problems[1].startswith(
-        f"{who}sampling_strategies[1].type: there is no strategy type 'wached' (did you mean "
-        "'watched'?); installed strategy types: "
-    )
-    assert problems[2].startswith(f"{who}season: unknown key, known are: ")
-    assert all(problem.endswith("; it is left out") for problem in problems)
-
-
-def test_a_document_of_nothing_known_collects_nothing(build, server, answered, document_with):
-    server.answer = document_with({"name": "n", "type": "novel"})
-    assembly = build()
-    answered()
-
-    assert offer(assembly).reason == "no strategy of the document is known here"
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason", "said"),
-    [
-        (None, "no access", "no access"),
-        (None, "", "there is no document"),
-        ({"enabled": False}, "", "the document of the server says so"),
-        ({"enabled": None}, "", "the document of the server says so"),
-        ({}, "", "the document of the server says so"),
-    ],
-)
-def test_a_collection_that_the_server_switches_off_selects_nothing(
-    build, server, answered, asked_again, make_key, *, answer, reason, said
-):
-    assembly = build()
-    answered()
-    server.answer, server.reason = answer, reason
-    asked_again()
-    [found] = assembly.engine.offer(sample_frame("f"), object(), key=make_key("f"))
-
-    assert assembly.engine.plan.off == said
-    assert (found.status, found.reason, found.entry) == ("not_selected", said, None)
-    assert assembly.counts().not_selected == 1
-
-
-def test_a_reason_is_reported(build, server, answered):
-    server.answer, server.reason = None, "no access"
-    assembly = build()
-    answered()
-
-    assert assembly.engine.tally.problems() == (
-        "configuration provider 'scripted': collection is off: no access",
-    )
-
-
-def test_an_answer_that_is_none_is_an_error(build, server, answered):
-    server.answer = 5
-    assembly = build()
-    answered()
-    [problem] = assembly.engine.tally.problems()
-
-    assert "TypeError: fetch returned a int: return a ProvidedConfiguration" in problem
-
-
-@pytest.mark.parametrize(
-    ("provided", "sink", "document", "scope"),
-    [
-        (Target(workspace="w", project="p"), Target(), {}, "w/p"),
-        (Target(), Target(workspace="w", project="p"), {}, "w/p"),
-        (Target(workspace="w"), Target(workspace="x", project="p"), {}, "w/p"),
-        (Target(workspace="w", project="p"), Target(), {"target_project": "q"}, "w/q"),
-        (Target(workspace="w", project="p"), Target(), {"target_workspace": "v"}, "v/p"),
-        (Target(project="p"), Target(), {}, "line"),
-        (Target(), Target(), {}, "line"),
-    ],
-)
-def test_limits_are_counted_by_where_the_pictures_go(
-    build, server, answered, plugin, document_with, *, provided, sink, document, scope
-):
-    server.target, server.answer = provided, document_with(**document)
-    plugin.sink_target = sink
-    assembly = build()
-    answered()
-
-    assert assembly.engine._ledger.terms.scope == scope
-    assert take(assembly).target == Target(
-        workspace=document.get("target_workspace"), project=document.get("target_project")
-    )
-
-
-def test_a_sink_that_cannot_tell_its_target_is_reported(build, server, answered, plugin):
-    server.target, plugin.sink_target = Target(), RuntimeError("which?")
-    assembly = build()
-    answered()
-
-    assert assembly.engine.tally.problems() == (
-        "sink 'placed': its target cannot be told: RuntimeError: which?",
-    )
-
-
-def test_limits_of_a_new_document_hold_at_once(build, server, answered, asked_again, document_with):
-    assembly = build()
-    answered()
-    assembly.engine.accept([assembly.engine.prepare(offer(assembly, "1").pending)])
-    limits = [{"type": "daily", "value": 1}]
-    server.answer = document_with(
-        {"name": "all", "type": "random", "traffic_percentage": 1, "limits": limits}
-    )
-    asked_again()
-
-    assert offer(assembly, "2").status == "limited"
-
-
-def test_a_batch_limit_goes_with_the_plan(build, server, answered, document_with):
-    batching = {"batches_name_prefix": "b", "recreation_interval": "never", "max_batch_images": 7}
-    server.answer = document_with(batching_strategy=batching, target_project="q")
-    assembly = build()
-    answered()
-    candidate = assembly.engine.prepare(offer(assembly).pending)
-
-    assert (candidate.max_batch_images, candidate.target) == (7, Target(project="q"))
-
-
-@pytest.mark.parametrize("dry_run", [False, True])
-def test_the_last_document_holds_at_the_next_start(build, server, answered, caplog, dry_run):
-    caplog.set_level(logging.INFO)
-    first = build()
-    answered()
-    digest = first.refresher.document_hash
-    first.finish(deadline_s=0.0)
-    server.gate.clear()
-    second = build(dry_run=dry_run)
-
-    assert offer(second).status == "pending"
-    assert second.refresher.document_hash == digest
-    assert second.refresher.kept_at == 1_700_000_000.0
-    assert not second.refresher.answered
-    assert (
-        "configuration provider 'scripted': until it answers, its answer of 2023-11-14 22:13:20"
-        "+00:00 holds"
-    ) in messages(caplog)
-    server.gate.set()
-    answered()
-    assert second.refresher.kept_at is None
-
-
-def test_an_error_while_a_kept_document_holds_ends_the_wait(build, server, answered):
-    first = build()
-    answered()
-    first.finish(deadline_s=0.0)
-    server.answer = OSError(5, "no line")
-    second = build()
-    answered()
-
-    assert second.refresher.settled
-    assert not second.refresher.answered
-
-
-def test_a_collection_switched_off_stays_so_at_the_next_start(build, server, answered):
-    server.answer, server.reason = None, "no access"
-    first = build()
-    answered()
-    first.finish(deadline_s=0.0)
-    server.gate.clear()
-    second = build()
-
-    assert second.engine.plan.off == "no access"
-
-
-@pytest.mark.parametrize("identity", ["identity-2", "", RuntimeError("no")])
-def test_the_document_of_another_identity_is_not_found(build, server, answered, identity):
-    first = build()
-    answered()
-    first.finish(deadline_s=0.0)
-    server.identity = identity
-    server.gate.clear()
-    second = build(options={"api_key": ""} if identity == "" else {})
-
-    assert second.engine.plan is None
-
-
-def test_a_dry_run_keeps_nothing(build, server, answered, tmp_path):
-    assembly = build(dry_run=True)
-    answered()
-    assembly.finish(deadline_s=0.0)
-
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_faulty_document_is_not_kept(build, server, answered, asked_again, document_with):
-    first = build()
-    answered()
-    digest = first.refresher.document_hash
-    server.answer = document_with(tags=5)
-    asked_again()
-    first.finish(deadline_s=0.0)
-    server.gate.clear()
-
-    assert build().refresher.document_hash == digest
-
-
-def test_a_kept_document_whose_strategies_are_gone_is_left_where_it_is(
-    build, server, answered, document_with, plugin
-):
-    server.answer = document_with(WATCHED, tags=["a"])
-    first = build()
-    answered()
-    first.finish(deadline_s=0.0)
-    [kept] = first.configuration.spool_dir.glob("state/configuration_provider-scripted/*")
-    values = json.loads(kept.read_text())
-    values["document"]["tags"] = 5
-    kept.write_text(json.dumps(values))
-    server.gate.clear()
-    second = build()
-    [problem] = second.engine.tally.problems()
-
-    assert second.engine.plan is None
-    assert problem.startswith(
-        "configuration provider 'scripted': the kept document is of no use: the document of "
-    )
-    assert "tags: should be a list, not 5" in problem
-
-
-def all_text_below(directory):
-    return b"\n".join(path.read_bytes() for path in directory.rglob("*") if path.is_file())
-
-
-def test_the_key_is_never_written_logged_or_reported(
-    build, server, answered, asked_again, tmp_path, *, caplog, key
-):
-    caplog.set_level(logging.DEBUG)
-    assembly = build(options={"api_key": key})
-    answered()
-    spellings = (key, "s3cret%2Fkey%2Bof%3Dmine", "s3cret/key%2Bof%3Dmine")
-    for spelt in spellings:
-        server.answer = RuntimeError(f"GET https://api/?api_key={spelt}&x=1 failed")
-        asked_again()
-    server.answer, server.reason = None, f"{key} has no access"
-    asked_again()
-    problems = assembly.engine.tally.problems()
-    summary = assembly.finish(deadline_s=0.0)
-    everything = " ".join((caplog.text, repr(summary), repr(assembly.configuration), *problems))
-
-    assert "https://api/?api_key=***&x=1 failed" in everything
-    assert "collection is off: *** has no access" in everything
-    assert not any(spelt in everything for spelt in spellings)
-    assert not any(spelt.encode() in all_text_below(tmp_path) for spelt in spellings)
-
-
 def test_closing_does_not_wait_for_a_question_that_hangs(build, server):
     server.gate.clear()
     assembly = build()
@@ -631,7 +252,7 @@ def test_an_answer_after_the_end_changes_nothing(build, server, answered, plugin
     assert not list(assembly.configuration.spool_dir.glob("state/configuration_provider-*/*"))
 
 
-def test_no_frame_sees_half_a_plan(build, server, answered, document_with):
+def test_no_frame_sees_half_a_plan(build, server, answered, document_with, take):
     """Strategy, tags, batch and hash of every datapoint are those of one document."""
 
     def document(word):
@@ -695,10 +316,10 @@ def test_after_the_end_a_fork_asks_nobody(build, server, answered):
     assert assembly.refresher._thread.ident is None
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_nothing_is_asked_before_the_thread_starts(build, server, answered, plugin):
-    server.gate.clear()
-    assembly = build()
+@pytest.mark.parametrize(("said", "used"), [(0.0, 1.0), (1e9, 86400.0), (float("nan"), 86400.0)])
+def test_how_often_is_kept_within_reason(build, server, answered, said, used):
+    server.refresh_after_s = said
+    refresher = build().refresher
+    answered()
 
-    assert plugin.events == []
-    assert assembly.run.configuration_hash == assembly.configuration.configuration_hash
+    assert refresher.refresh() == used

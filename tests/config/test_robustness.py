@@ -12,7 +12,7 @@ from al_framework.config.loading import load_configuration, plugin_switches, rea
 WORDS = """
 name source sources predictor adapter active_learning sinks seed spool limits plugins type
 batch_time_zone verify_images enabled persist_predictions sampling_strategies tags path only
-batching_strategy max_image_size api_key login logins headers crop labels retries
+batching_strategy max_image_size configuration api_key login logins headers crop labels retries
 """
 KEYS = st.sampled_from(WORDS.split())
 TYPES = st.sampled_from(["null", "shop", "warehouse", "folder", "model", "reader", "random", "x"])
