@@ -35,7 +35,11 @@ def print_summary(
     console.print(_strategies(counts))
     if counts.sinks:
         console.print()
-        console.print(_sinks(assembly, counts))
+        console.print(_sinks(counts))
+        for name in counts.sinks:
+            location = assembly.sinks[name].location
+            if location is not None:  # never broken, so that it can be copied
+                console.print(Text(f"{name}: {location}", style="dim"), soft_wrap=True)
     for heading, lines, style in (
         ("failed", failures, "red"),
         ("look at", summary.problems, "yellow"),
@@ -83,14 +87,12 @@ def _strategies(counts: Counts) -> Table:
     return table
 
 
-def _sinks(assembly: Assembly, counts: Counts) -> Table:
+def _sinks(counts: Counts) -> Table:
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
     table.add_column("sink")
     for heading in ("delivered", "duplicates", "pending", "dead"):
         table.add_column(heading, justify="right")
-    table.add_column("where", overflow="fold")
     for name, one in counts.sinks.items():
-        location = assembly.sinks[name].location or ""
         numbers = (one.delivered, one.duplicates, one.pending, one.dead)
-        table.add_row(name, *map(str, numbers), location)
+        table.add_row(name, *map(str, numbers))
     return table

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -160,3 +161,27 @@ def test_the_sink_is_swapped_by_the_diff(tmp_path):
 
     for name in ("collected", "backup"):
         assert (tmp_path / name / "manifest.jsonl").read_text(encoding="utf-8").count("\n") == 1
+
+
+def test_the_roboflow_lines_fit_into_the_configuration(tmp_path, monkeypatch):
+    monkeypatch.setenv("ROBOFLOW_API_KEY", "a-key-of-nobody")
+    head = block("configuration").partition("active_learning:")[0]
+    config = tmp_path / "al.yaml"
+    config.write_text(head + block("roboflow configuration"), encoding="utf-8")
+
+    al = Path(sys.executable).with_name("al")
+
+    assert "comes from" in bash(f"'{al}' check '{config}'", tmp_path)
+
+
+def test_the_local_server_takes_the_documents_and_gets_the_pictures(clone):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    config = clone / "examples/quickstart/roboflow.yaml"
+    config.write_text(config.read_text(encoding="utf-8").replace("9876", port), encoding="utf-8")
+    bash(block("roboflow tryout").replace("9876", port), clone)
+    stored = sorted(path.suffix for path in (clone / "uploaded").rglob("*") if path.is_file())
+
+    assert stored.count(".jpg") >= 3
+    assert stored.count(".json") >= 3
