@@ -87,8 +87,8 @@ class Reply:
     def malformed(self, seen: str) -> RoboflowApiError:
         """Return the error for an answer that does not say what it should."""
         return RoboflowApiError(
-            f"{self.asked}: the answer {self.status} holds {self._clean(seen)}: check that api_url "
-            "is the address of Roboflow's API",
+            f"{self.asked}: the answer {self.status} holds {_shortened(self._clean(seen))}: check "
+            "that api_url is the address of Roboflow's API",
             kind="malformed",
             status=self.status,
         )
@@ -103,11 +103,14 @@ class Reply:
 
     def quoted(self) -> str:
         """Return the beginning of the body for a message, without the key."""
-        text = self._clean(self.content.decode("utf-8", "replace"))
-        return repr(text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}...")
+        return repr(_shortened(self._clean(self.content.decode("utf-8", "replace"))))
 
     def _clean(self, text: str) -> str:
         return scrub(text, self.api_key)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_QUOTED else f"{text[:_MAX_QUOTED]}..."
 
 
 def refusal(reply: Reply) -> RoboflowApiError:

@@ -33,8 +33,8 @@ class Batch(_Entry):
 
     name: str | None = None
     id: str | None = None
-    images: int | None = None
-    num_jobs: int | None = Field(default=None, alias="numJobs")
+    images: int | None = Field(default=None, ge=0)
+    num_jobs: int | None = Field(default=None, ge=0, alias="numJobs")
 
     @property
     def has_jobs(self) -> bool:
@@ -55,7 +55,7 @@ class Job(_Entry):
     """
 
     source_batch: str | list[str] | None = Field(default=None, alias="sourceBatch")
-    num_images: int | None = Field(default=None, alias="numImages")
+    num_images: int | None = Field(default=None, ge=0, alias="numImages")
 
     def is_of(self, batch_id: str) -> bool:
         """Tell whether the job was made of that batch.

@@ -5,6 +5,7 @@ headers are our own.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Literal, TypeVar
 
 from pydantic import SecretStr
@@ -63,7 +64,9 @@ class RoboflowClient:
         return self._workspace
 
     def workspace(self) -> str:
-        """Return the workspace that the key belongs to; asked for once, unless it fails.
+        """Return the workspace that the key belongs to; asked for once.
+
+        Again after a failure, and after something in a workspace was not found.
 
         Raises:
             RoboflowApiError: As for every request; `RoboflowApiError.kind` says why.
@@ -79,9 +82,7 @@ class RoboflowClient:
         Raises:
             RoboflowApiError: The request failed.
         """
-        return _read(
-            self._transport.send("GET", workspace, project, query=_NO_CACHE), read_project_type
-        )
+        return _read(self._get(workspace, project, query=_NO_CACHE), read_project_type)
 
     def active_learning(self, workspace: str, project: str) -> dict[str, Any]:
         """Return the Active Learning document of a project, as it is.
@@ -89,7 +90,7 @@ class RoboflowClient:
         Raises:
             RoboflowApiError: The request failed.
         """
-        return dict(self._transport.send("GET", workspace, project, "active_learning").document())
+        return dict(self._get(workspace, project, "active_learning").document())
 
     def batches(self, workspace: str, project: str) -> tuple[Batch, ...]:
         """Return the labelling batches of a project.
@@ -97,7 +98,7 @@ class RoboflowClient:
         Raises:
             RoboflowApiError: The request failed.
         """
-        return _read(self._transport.send("GET", workspace, project, "batches"), read_batches)
+        return _read(self._get(workspace, project, "batches"), read_batches)
 
     def jobs(self, workspace: str, project: str) -> tuple[Job, ...]:
         """Return the labelling jobs of a project.
@@ -105,7 +106,7 @@ class RoboflowClient:
         Raises:
             RoboflowApiError: The request failed.
         """
-        return _read(self._transport.send("GET", workspace, project, "jobs"), read_jobs)
+        return _read(self._get(workspace, project, "jobs"), read_jobs)
 
     def upload(  # noqa: PLR0913 - what the endpoint takes, keyword-only
         self,
@@ -149,7 +150,7 @@ class RoboflowClient:
         )
         if reply.status == 409:  # it is there already, and the answer may say under which id
             return _conflict(reply)
-        result = read_upload(reply.document())
+        result = _read(reply, read_upload)
         if result is None:
             raise reply.rejected("the picture was not taken")
         return result
@@ -189,17 +190,28 @@ class RoboflowClient:
         """Close every connection; a request after this opens new ones."""
         self._transport.close()
 
+    def _get(self, *path: str, query: Sequence[tuple[str, str]] = ()) -> Reply:
+        """Ask for something in a workspace."""
+        try:
+            return self._transport.send("GET", *path, query=query)
+        except RoboflowApiError as exc:
+            if exc.status == HTTPStatus.NOT_FOUND:
+                self._workspace = None  # it may be called otherwise now: the next one asks
+            raise
+
 
 def _read(reply: Reply, reader: Callable[[Mapping[str, Any]], _ResultT]) -> _ResultT:
     try:
         return reader(reply.document())
     except UnreadableReplyError as exc:
-        raise reply.malformed(str(exc)) from exc
+        failure = reply.malformed(str(exc))
+    # Outside: the reader's own error may quote an answer that repeats the key.
+    raise failure
 
 
 def _conflict(reply: Reply) -> UploadReply:
     try:
-        image_id = read_image_id(reply.document())
+        image_id = _read(reply, read_image_id)
     except RoboflowApiError:
         image_id = None
     return UploadReply(image_id=image_id, duplicate=True)

@@ -19,10 +19,17 @@ def _checked_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _checked_key(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("holds a blank, a line end or a letter that no key of Roboflow has")
+    return key
+
+
 class ConnectionOptions(Options):
     """Options of everything that speaks to Roboflow's API."""
 
-    api_key: SecretStr = Field(
+    api_key: Annotated[SecretStr, AfterValidator(_checked_key)] = Field(
         min_length=1,
         description="Roboflow API key; write it as ${ROBOFLOW_API_KEY} or as a file: reference.",
     )

@@ -12,7 +12,10 @@ from pydantic import BaseModel, ValidationError
 
 from al_framework_roboflow.batches import Batch, Job
 
-_WORKSPACE = re.compile(r"[A-Za-z0-9_-]+")
+_WORKSPACE = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_PROJECT_TYPE = re.compile(r"[A-Za-z0-9 _-]{0,100}")
+# What fits into an address, a checkpoint and a message; two dots would move the address elsewhere.
+_IMAGE_ID = re.compile(r"(?!\.{1,2}$)[!-~]{1,200}")
 _EntryT = TypeVar("_EntryT", bound=BaseModel)
 
 
@@ -47,7 +50,9 @@ def read_project_type(document: Mapping[str, Any]) -> str | None:
     if not isinstance(project, Mapping):
         raise UnreadableReplyError("no project")
     kind = project.get("type")
-    if kind is not None and not isinstance(kind, str):
+    if kind is None:
+        return None
+    if not isinstance(kind, str) or not _PROJECT_TYPE.fullmatch(kind):
         raise UnreadableReplyError(f"the project type {kind!r}")
     return kind
 
@@ -77,8 +82,12 @@ def read_image_id(document: Mapping[str, Any]) -> str | None:
     """Return the id of a picture, or None where there is none."""
     image_id = document.get("id")
     if isinstance(image_id, int) and not isinstance(image_id, bool):
-        return str(image_id)
-    return image_id if isinstance(image_id, str) and image_id else None
+        image_id = str(image_id)
+    if not isinstance(image_id, str) or not image_id:
+        return None
+    if not _IMAGE_ID.fullmatch(image_id):
+        raise UnreadableReplyError(f"the id {image_id!r}")
+    return image_id
 
 
 def is_annotation_stored(document: Mapping[str, Any]) -> bool:

@@ -185,15 +185,15 @@ class ActiveLearningDataCollector:
         return await asyncio.to_thread(self._run, request, wait=False)
 
     def _run(self, request: _Request, *, wait: bool) -> list[StepResult]:
+        elements = paired(request.image, request.predictions, None)
         try:
+            key = self._key(request)  # first: a step that is switched off finds no fault
+            if isinstance(key, StepResult):
+                return [key] * len(elements)
             kind = _resolved(request, "prediction_type")
-            elements = paired(request.image, request.predictions, kind)
-            key = self._key(request)
         except _RequestError as exc:
-            count = len(paired(request.image, request.predictions, None))
-            return [self._failed("error", str(exc))] * count
-        if isinstance(key, StepResult):
-            return [key] * len(elements)
+            return [self._failed("error", str(exc))] * len(elements)
+        elements = paired(request.image, request.predictions, kind)
         model_id = f"{key.dataset}/workflows"
         if wait or self._pool.is_open(key):
             try:
@@ -297,6 +297,10 @@ def _resolved(request: _Request, name: str) -> object:
     if not isinstance(value, str) or not value.startswith(_SELECTORS):
         return value
     key, inputs = value.removeprefix(_SELECTOR), request.inputs
+    if not isinstance(inputs, Mapping):
+        raise _RequestError(
+            f"'inputs' is of type {type(inputs).__name__!r}: it has to map names to values"
+        )
     if key not in inputs:
         known = ", ".join(repr(f"{_SELECTOR}{one}") for one in inputs) or "none"
         raise _RequestError(

@@ -26,7 +26,10 @@ _UNUSABLE = (
     requests.exceptions.InvalidSchema,
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
+    urllib3.exceptions.LocationParseError,
 )
+# requests lets some of urllib3's own through, and what an address cannot be encoded from.
+_FAILURES = (requests.RequestException, urllib3.exceptions.HTTPError, ValueError)
 _MAX_REPLY_BYTES = 1024 * 1024
 
 
@@ -81,7 +84,8 @@ class Transport:
         if not path:
             address += "/"
         asked = f"{method} {address}"
-        url = f"{address}?{urlencode(query)}" if query else address
+        # Half a character, as in an inference id that came as JSON, must not cost the picture.
+        url = f"{address}?{urlencode(query, errors='replace')}" if query else address
         headers = {} if content_type is None else {"Content-Type": content_type}
         outcome = self._exchange(asked, method, url, body, headers)
         if isinstance(outcome, RoboflowApiError):
@@ -119,14 +123,17 @@ class Transport:
                 for chunk in response.iter_content(64 * 1024):
                     content += chunk
                     if len(content) > _MAX_REPLY_BYTES:
-                        return RoboflowApiError(
-                            f"{asked}: the answer is longer than {_MAX_REPLY_BYTES} bytes: check "
-                            "that api_url is the address of Roboflow's API",
-                            kind="malformed",
-                            status=response.status_code,
-                        )
-        except requests.RequestException as exc:
+                        break
+        except _FAILURES as exc:
             return self._failure(exc, asked)
+        if len(content) > _MAX_REPLY_BYTES and response.status_code < 300:
+            # Of any other answer the status tells enough, however long its page is.
+            return RoboflowApiError(
+                f"{asked}: the answer is longer than {_MAX_REPLY_BYTES} bytes: check that api_url "
+                "is the address of Roboflow's API",
+                kind="malformed",
+                status=response.status_code,
+            )
         return Reply(
             asked=asked,
             status=response.status_code,
@@ -147,13 +154,11 @@ class Transport:
         self._sessions.add(session)
         return session
 
-    def _failure(self, exc: requests.RequestException, asked: str) -> RoboflowApiError:
+    def _failure(self, exc: Exception, asked: str) -> RoboflowApiError:
         kind, seen = self._diagnosis(exc, _chain(exc))
         return RoboflowApiError(f"{asked}: {seen}", kind=kind)
 
-    def _diagnosis(
-        self, exc: requests.RequestException, chain: Sequence[BaseException]
-    ) -> tuple[Kind, str]:
+    def _diagnosis(self, exc: Exception, chain: Sequence[BaseException]) -> tuple[Kind, str]:
         for cause in chain:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return "configuration", (
@@ -198,7 +203,7 @@ class _KeyFirst(AuthBase):
 
 def _segment(text: str) -> str:
     """Quote one part of a path; a part must not move the path elsewhere."""
-    if text in {"", ".", ".."}:
+    if text in {"", ".", ".."} or not text.isprintable():
         raise RoboflowApiError(
             f"{text!r} is no name of a workspace, a project or an image: correct it",
             kind="configuration",

@@ -171,7 +171,7 @@ def test_the_roboflow_lines_fit_into_the_configuration(tmp_path, monkeypatch):
 
     al = Path(sys.executable).with_name("al")
 
-    assert "comes from" in bash(f"'{al}' check '{config}'", tmp_path)
+    assert "document    of a server" in bash(f"'{al}' check '{config}'", tmp_path)
 
 
 def test_the_local_server_takes_the_documents_and_gets_the_pictures(clone):

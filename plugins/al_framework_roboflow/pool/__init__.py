@@ -242,18 +242,23 @@ class CollectorPool:
             recent = self._recent.get(key.tenant)
             if recent is None:
                 recent = self._recent[key.tenant] = RecentImages(self._clock)
-        document = collection_document(
-            key, api_url=self._api_url, spool_root=self._spool_root, sinks=self._sinks
-        )
-        collector = made(key, lambda: self._build(document, recent))
+        collector = made(key, lambda: self._built(key, recent))
         # The pool closes them together, within one deadline instead of one each.
         atexit.unregister(collector.close)
         return collector
 
+    def _built(self, key: CollectorKey, recent: RecentImages) -> Collector:
+        document = collection_document(
+            key, api_url=self._api_url, spool_root=self._spool_root, sinks=self._sinks
+        )
+        return self._build(document, recent)
+
     def _note_failure(self, slot: Slot, failure: PoolError) -> None:
         text = str(failure)
         with self._lock:
-            slot.failure, slot.failed_at = failure, self._now()
+            # A copy: the one in flight holds its frames, and with them the images of the call.
+            slot.failure = PoolError(text, faults=failure.faults)
+            slot.failed_at = self._now()
             known, slot.logged = slot.logged == text, text
         if not known:
             logger.error("%s", text)

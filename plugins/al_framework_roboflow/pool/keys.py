@@ -48,7 +48,7 @@ class CollectorKey:
     tenant: str
     dataset: str
     configuration_hash: str
-    api_key: SecretStr = field(compare=False)
+    api_key: SecretStr
     configuration: Mapping[str, Any] | None = field(compare=False, repr=False)
 
     @property
@@ -74,8 +74,8 @@ def make_key(api_key: SecretStr, target_dataset: object, configuration: object) 
     Raises:
         PoolError: One of the three cannot be what it should be.
     """
-    secret = api_key.get_secret_value()
-    if not _KEY.fullmatch(secret) or "${" in secret or secret.startswith("file:"):
+    # The key itself is in no variable here: some tracebacks print those.
+    if not _is_plain(api_key):
         raise PoolError(
             "the API key is no key of Roboflow: pass the key itself, without blanks or a reference"
         )
@@ -96,7 +96,7 @@ def make_key(api_key: SecretStr, target_dataset: object, configuration: object) 
             "the configuration is no plain document: it holds itself, or keys that are not text"
         ) from None
     return CollectorKey(
-        tenant=_digest(secret),
+        tenant=_digest(api_key.get_secret_value()),
         dataset=target_dataset,
         configuration_hash=_digest(canonical),
         api_key=api_key,
@@ -140,6 +140,11 @@ def collection_document(
     else:
         document["active_learning"] = key.configuration
     return document
+
+
+def _is_plain(api_key: SecretStr) -> bool:
+    text = api_key.get_secret_value()
+    return _KEY.fullmatch(text) is not None and "${" not in text and not text.startswith("file:")
 
 
 def _named(value: Any, name: str) -> Any:

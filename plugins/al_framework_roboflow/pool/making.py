@@ -20,14 +20,16 @@ def made(key: CollectorKey, make: Callable[[], Collector]) -> Collector:
     """Return what `make` makes.
 
     Raises:
-        PoolError: It raised anything else. The error has no cause, whose text might hold the key.
+        PoolError: It raised anything else. The error has neither cause nor context: their texts and
+            their variables might hold the key.
     """
     try:
         return make()
     except AlFrameworkError as exc:
-        raise explained(exc, key) from None
+        failure = explained(exc, key)
     except Exception as exc:  # noqa: BLE001 - plugins start here; no tenant's may end a request
-        raise _error(key, f"{type(exc).__name__}: {exc}") from None
+        failure = _error(key, f"{type(exc).__name__}: {exc}")
+    raise failure
 
 
 def explained(error: AlFrameworkError, key: CollectorKey) -> PoolError:

@@ -5,7 +5,7 @@ from typing import Protocol, TypeAlias
 
 from al_framework.api import Fault
 from al_framework_roboflow.workflow.faults import suggestion
-from al_framework_roboflow.workflow.ordering import find_cycle
+from al_framework_roboflow.workflow.ordering import CycleError, ordered
 from al_framework_roboflow.workflow.selectors import (
     EVERYTHING,
     InputSelector,
@@ -33,12 +33,11 @@ def cycle_faults(steps: Mapping[str, Step]) -> Iterator[Fault]:
     Args:
         steps: By their places.
     """
-    by_name = {step.name: step for step in steps.values()}
-    cycle = find_cycle(by_name)
-    if cycle is not None:
-        place = next(place for place, step in steps.items() if step.name == cycle[0])
-        circle = " → ".join(cycle)
-        yield Fault(path=place, message=f"the steps wait for each other: {circle}")
+    try:
+        ordered({step.name: step for step in steps.values()})
+    except CycleError as exc:
+        place = next(place for place, step in steps.items() if step.name == exc.names[0])
+        yield Fault(path=place, message=str(exc))
 
 
 def reference_faults(
@@ -76,12 +75,14 @@ def picture_faults(steps: Mapping[str, Step]) -> Iterator[Fault]:
     Args:
         steps: By their places, without faults of another kind.
     """
-    by_name = {step.name: step for step in steps.values()}
+    pictures: dict[str, Pictures] = {}
+    for step in ordered({step.name: step for step in steps.values()}):
+        own = tuple(step.images())
+        pictures[step.name] = own or pictures[about(step.references())[0].step]
     for place, step in steps.items():
-        selectors = about(step.references())
-        seen = tuple(step.images()) or _pictures(by_name[selectors[0].step], by_name)
-        for selector in selectors:
-            other = _pictures(by_name[selector.step], by_name)
+        seen = pictures[step.name]
+        for selector in about(step.references()):
+            other = pictures[selector.step]
             if other != seen:
                 yield Fault(
                     path=place,
@@ -146,13 +147,6 @@ def _missing(selector: OutputSelector, steps: Mapping[str, Step]) -> str | None:
         hint = suggestion(selector.field, step.outputs, what="outputs")
         return f"{str(selector)!r}: a step of type {step.type!r} has no such output: {hint}"
     return None
-
-
-def _pictures(step: Step, steps: Mapping[str, Step]) -> Pictures:
-    """Return the selectors of the pictures that the outputs of a step are about."""
-    while not step.images():
-        step = steps[about(step.references())[0].step]
-    return tuple(step.images())
 
 
 def _listed(pictures: Sequence[str]) -> str:

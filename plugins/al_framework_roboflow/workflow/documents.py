@@ -159,6 +159,7 @@ class _Reading:
         self._origin = origin
         self._faults: list[Fault] = []
         self._broken: set[str] = set()
+        self._nameless = False
         self._at = ""
 
     def read(self, document: object) -> Workflow:
@@ -209,6 +210,8 @@ class _Reading:
         outputs: Mapping[str, JsonField],
     ) -> None:
         kinds = {one.name: isinstance(one, ImageInput) for one in inputs.values()}
+        if self._nameless:
+            return  # what refers to it would be told that there is no such step
         cycles = list(cycle_faults(steps))
         found = cycles or reference_faults(kinds, steps, outputs, broken=self._broken)
         # Which pictures a step looks at is only known where all of them can be read.
@@ -223,8 +226,10 @@ class _Reading:
             place = f"{self._at}{section}[{index}]"
             model = self._model(place, entry, types)
             name = entry.get("name") if isinstance(entry, Mapping) else None
-            if isinstance(name, str):
+            if isinstance(name, str) and name:
                 self._broken.add(name)
+            else:
+                self._nameless = True
             if model is None:
                 continue
             try:
@@ -233,6 +238,8 @@ class _Reading:
                 tagged = getattr(model, "tagged", None)
                 self._faults += faults_of(exc, place, model, tagged)
                 continue
+            if isinstance(one, Step):
+                self._faults += one.faults(place)
             self._broken.discard(one.name)
             other = first.setdefault(one.name, place)
             if other != place:
@@ -254,7 +261,7 @@ class _Reading:
             return types[name]
         if name is None:
             message = "is missing: add it"
-        elif name in OTHER_TYPES and types is STEP_TYPES:
+        elif isinstance(name, str) and name in OTHER_TYPES and types is STEP_TYPES:
             message = f"steps of type {name!r} are not run here: they take no part in collecting"
         else:
             hint = suggestion(str(name), types, what="types")

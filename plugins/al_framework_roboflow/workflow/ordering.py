@@ -6,60 +6,50 @@ from al_framework_roboflow.workflow.selectors import OutputSelector, parse_selec
 from al_framework_roboflow.workflow.steps import Step
 
 
-def sources(step: Step) -> Iterator[str]:
-    """Yield the names of the steps that a step reads from."""
-    for reference in step.references():
-        selector = parse_selector(reference.text)
-        if isinstance(selector, OutputSelector):
-            yield selector.step
+class CycleError(ValueError):
+    """Steps wait for each other.
+
+    Attributes:
+        names: Those along the circle; the first stands at the end again.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+        super().__init__(f"the steps wait for each other: {' → '.join(names)}")
 
 
 def ordered(steps: Mapping[str, Step]) -> tuple[Step, ...]:
     """Return the steps so that each comes after its sources, else in the order of the document.
 
+    Sources that are not among the steps are passed over.
+
     Args:
-        steps: By name, without cycles.
+        steps: By name.
+
+    Raises:
+        CycleError: There is no such order.
     """
     done: dict[str, Step] = {}
-
-    def visit(name: str) -> None:
-        if name in done:
-            return
-        for source in sources(steps[name]):
-            visit(source)
-        done[name] = steps[name]
-
-    for name in steps:
-        visit(name)
+    for start in steps:
+        # A trail instead of recursion: a document may hold thousands of steps in a row.
+        trail = {} if start in done else {start: _sources(steps[start])}
+        while trail:
+            name, sources = next(reversed(trail.items()))
+            source = next((one for one in sources if one in steps and one not in done), None)
+            if source is None:
+                done[name] = steps[name]
+                del trail[name]
+            elif source in trail:
+                names = list(trail)
+                raise CycleError([*names[names.index(source) :], source])
+            else:
+                trail[source] = _sources(steps[source])
     return tuple(done.values())
 
 
-def find_cycle(steps: Mapping[str, Step]) -> list[str] | None:
-    """Return the names along a circle of steps that wait for each other, or None.
-
-    The first name stands at the end again.
-    """
-    safe: set[str] = set()
-    for start in steps:
-        trail: list[str] = []
-        found = _walk(start, steps, trail, safe)
-        if found is not None:
-            return found
-    return None
-
-
-def _walk(
-    name: str, steps: Mapping[str, Step], trail: list[str], safe: set[str]
-) -> list[str] | None:
-    if name in trail:
-        return [*trail[trail.index(name) :], name]
-    if name in safe or name not in steps:
-        return None
-    trail.append(name)
-    for source in sources(steps[name]):
-        found = _walk(source, steps, trail, safe)
-        if found is not None:
-            return found
-    trail.pop()
-    safe.add(name)
-    return None
+def _sources(step: Step) -> Iterator[str]:
+    """Yield the names of the steps that a step reads from."""
+    for reference in step.references():
+        selector = parse_selector(reference.text)
+        if isinstance(selector, OutputSelector):
+            yield selector.step

@@ -47,8 +47,17 @@ def _input_or(value: Any, handler: ValidatorFunctionWrapHandler, info: Validatio
     return value
 
 
+def _selector_or(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+    """Let an output's selector pass as well, which stays in its place."""
+    if is_selector(value) and isinstance(parse_selector(value), OutputSelector):
+        return value
+    return _input_or(value, handler, info)
+
+
 _OR_INPUT = WrapValidator(_input_or)
+_OR_SELECTOR = WrapValidator(_selector_or)
 OrInput = Annotated[T, _OR_INPUT]
+OrSelector = Annotated[T, _OR_SELECTOR]
 
 
 def _as_list(value: object) -> object:
@@ -125,6 +134,15 @@ class Step(BaseModel):
     type: str  # one of `types`: by it the class was found
     name: StepName
 
+    def faults(self, at: str) -> list[Fault]:
+        """Return what is wrong with the step that its fields alone cannot tell.
+
+        Args:
+            at: Where the step stands in the document.
+        """
+        del at
+        return []
+
     @abstractmethod
     def run(self, execution: Execution) -> StepOutput:
         """Return what the step says of its pictures; called on a bound step."""
@@ -155,7 +173,8 @@ class Step(BaseModel):
             assert isinstance(selector, InputSelector)  # noqa: S101 - validated as one
             values[name] = inputs[selector.name]
         try:
-            return self.model_validate(values, context=_BOUND)
+            bound = self.model_validate(values, context=_BOUND)
+            return (bound.faults(at) if selectors else []) or bound
         except ValidationError as exc:
             return [
                 Fault(path=fault.path, message=f"{_source(fault, at, selectors)}{fault.message}")
@@ -166,7 +185,12 @@ class Step(BaseModel):
         """Yield the fields that are selectors of inputs, with the selectors."""
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if is_selector(value) and _OR_INPUT in field.metadata:
+            if not is_selector(value):
+                continue
+            either = _OR_SELECTOR in field.metadata
+            if _OR_INPUT in field.metadata or (
+                either and isinstance(parse_selector(value), InputSelector)
+            ):
                 yield name, value
 
 

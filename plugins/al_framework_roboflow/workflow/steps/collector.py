@@ -2,10 +2,13 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
+from al_framework.api import Fault
+from al_framework_roboflow.elements.predictions import PREDICTION_TYPES
 from al_framework_roboflow.workflow.elements import (
     Failure,
     Item,
@@ -15,13 +18,15 @@ from al_framework_roboflow.workflow.elements import (
     by_key,
 )
 from al_framework_roboflow.workflow.execution import Execution
+from al_framework_roboflow.workflow.faults import suggestion
 from al_framework_roboflow.workflow.pictures import picture_document
-from al_framework_roboflow.workflow.selectors import is_selector
+from al_framework_roboflow.workflow.selectors import OutputSelector, is_selector, parse_selector
 from al_framework_roboflow.workflow.steps.base import (
     IMAGE,
     ImageSelectors,
     Kind,
     OrInput,
+    OrSelector,
     OutputReference,
     Reference,
     Step,
@@ -36,6 +41,16 @@ logger = logging.getLogger(__name__)
 
 # What of a classification decides and is sent: the class that wins, and how sure that is.
 _CLASSIFICATION_KEYS = ("image", "predictions", "top", "confidence", "predicted_classes")
+
+
+def _is_prediction_type(value: str) -> str:
+    if value not in PREDICTION_TYPES:
+        hint = suggestion(value, PREDICTION_TYPES, what="types")
+        raise ValueError(f"{value!r} is no prediction type: {hint}")
+    return value
+
+
+PredictionType: TypeAlias = Annotated[str, AfterValidator(_is_prediction_type)]
 
 
 class ActiveLearningDataCollector(Step):
@@ -55,7 +70,7 @@ class ActiveLearningDataCollector(Step):
 
     image: ImageSelectors = IMAGE
     predictions: OutputReference
-    prediction_type: Text | None = None
+    prediction_type: OrSelector[PredictionType | None] = None
     target_dataset: OrInput[Text]
     target_dataset_api_key: OrInput[str | None] = None
     disable_active_learning: OrInput[bool] = False
@@ -76,12 +91,23 @@ class ActiveLearningDataCollector(Step):
             kinds=kinds("detections", "classification"),
             about_pictures=True,
         )
-        if is_selector(self.prediction_type):
-            yield Reference(
-                place="prediction_type",
-                text=self.prediction_type or "",
-                kinds=kinds("prediction_type"),
-            )
+        given = self.prediction_type
+        if is_selector(given) and isinstance(parse_selector(given), OutputSelector):
+            yield Reference(place="prediction_type", text=given, kinds=kinds("prediction_type"))
+
+    def faults(self, at: str) -> list[Fault]:
+        """Check the configuration by the rules of the plugins that are installed."""
+        document = self.active_learning_configuration
+        if not isinstance(document, Mapping):
+            return []
+        # Here, so that documents without one are read without the engine.
+        from al_framework import document_faults
+
+        place = f"{at}.active_learning_configuration"
+        return [
+            replace(fault, path=f"{place}.{fault.path}" if fault.path else place)
+            for fault in document_faults(document)
+        ]
 
     def run(self, execution: Execution) -> StepOutput:
         """Offer each picture with what is said about it; those that failed before are answered."""
