@@ -164,7 +164,7 @@ class Engine:
                 prediction=prediction,
                 decided_at=decided_at,
                 verdicts=(),
-                model_id=model_id or prediction.model_id,
+                model_id=model_id or prediction.model_id or None,  # an empty name is none
                 inference_id=inference_id or prediction.inference_id,
                 key=part_key,
             )

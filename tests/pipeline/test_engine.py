@@ -648,3 +648,9 @@ def test_a_seen_frame_goes_to_the_spool_without_a_count(world, no, frame, make_f
     assert isinstance(entry, SeenFrame)
     assert [] == engine.accept([entry])
     assert [[entry]] == world.spool.groups
+
+
+def test_an_empty_model_name_is_none(world, yes, frame):
+    engine = world.engine({"a": yes})
+
+    assert accept_one(world, engine, frame, Unlabelled(model_id=""), model_id="").model_id is None

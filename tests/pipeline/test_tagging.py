@@ -28,7 +28,7 @@ def test_environment_tags_are_a_list_with_commas(value, tags):
         ("yolov8n-640", True, ("yolov8n-640",)),
         ("project/3", False, ()),
         (None, True, ()),
-        ("", True, ()),
+        ("", True, ("",)),  # as Roboflow; the engine lets no empty name through
     ],
 )
 def test_tags_stand_in_order_with_repetitions_and_the_model_last(model_id, persist, model):
