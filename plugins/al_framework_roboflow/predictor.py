@@ -160,7 +160,10 @@ class RoboflowInference(Predictor[RoboflowInferenceOptions]):
         url = self.options.url + _ROUTES[request.task]
         try:
             reply = self._session().post(
-                url, json=self._body(frame, request), timeout=self.options.timeout_s
+                url,
+                json=self._body(frame, request),
+                timeout=self.options.timeout_s,
+                allow_redirects=False,  # the body holds the key, which is for this server alone
             )
         except requests.Timeout:
             raise self._error(
@@ -173,6 +176,12 @@ class RoboflowInference(Predictor[RoboflowInferenceOptions]):
                 frame,
                 f"{url!r} cannot be reached ({type(exc).__name__}): start the server, or set url",
             ) from None
+        if 300 <= reply.status_code < 400:
+            raise self._error(
+                frame,
+                f"{url!r} answered with status {reply.status_code}, a redirect, which is never "
+                "followed: correct url",
+            )
         if not reply.ok:
             raise self._error(
                 frame,

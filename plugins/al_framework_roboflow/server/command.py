@@ -135,6 +135,8 @@ def _keys(keys: Sequence[str], first: str) -> dict[str, str]:
 def _read_configuration(path: Path) -> Mapping[str, object]:
     try:
         document: object = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise click.UsageError(f"--config {str(path)!r} is nested too deeply") from None
     except (OSError, ValueError, YAMLError) as exc:
         raise click.UsageError(f"--config {str(path)!r} cannot be read: {exc}") from exc
     if not isinstance(document, dict):

@@ -125,6 +125,10 @@ class Workspace:
         _check_name("workspace", self.name)
         if self.name == "dataset":
             raise ValueError("workspace 'dataset' would hide the uploads: choose another name")
+        names = [project.name for project in self.projects]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"workspace {self.name!r} has two projects {name!r}: rename one")
 
     def project(self, name: str) -> Project | None:
         """Return a project by its name."""

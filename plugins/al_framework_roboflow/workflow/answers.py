@@ -4,7 +4,7 @@ Steps read and write Roboflow's documents, while predictors answer with our own 
 documents, or with response objects.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,10 @@ from al_framework.api import (
     Classification,
     Detections,
     ImageSize,
-    Keypoints,
     PredictionError,
-    RleMask,
     Unlabelled,
 )
+from al_framework_roboflow.columns import document_of
 
 
 def answer_document(answer: object, size: ImageSize) -> dict[str, Any]:
@@ -57,105 +56,23 @@ def answer_document(answer: object, size: ImageSize) -> dict[str, Any]:
 
 
 def copied_without_nulls(value: Any) -> Any:
-    """Return a copy of a document, down to the last list, without the members that are null."""
+    """Return a copy of a document, down to the last list, without the members that are null.
+
+    Numbers of numpy become plain ones, as in any document.
+    """
     if isinstance(value, Mapping):
         return {k: copied_without_nulls(v) for k, v in value.items() if v is not None}
     if isinstance(value, list | tuple):
         return [copied_without_nulls(one) for one in value]
-    return value
-
-
-def detections_document(detections: Detections) -> dict[str, Any]:
-    """Return detections as a document of object detection, segmentation or keypoints.
-
-    A row with several rings gets the largest one: a document holds one ring for each object.
-    """
-    return {
-        "image": _size(detections.image_size),
-        "predictions": [_entry(detections, row) for row in range(len(detections))],
-    }
-
-
-def classification_document(classification: Classification) -> dict[str, Any]:
-    """Return a classification as a multi-class document, or multi-label where it has no `top`."""
-    scores = zip(classification.class_name, classification.confidence.tolist(), strict=True)
-    document: dict[str, Any] = {"image": _size(classification.image_size)}
-    if classification.top is None:
-        document["predictions"] = {
-            name: {"confidence": confidence, "class_id": index}
-            for index, (name, confidence) in enumerate(scores)
-        }
-        document["predicted_classes"] = list(classification.predicted or ())
-        return document
-    entries = [
-        {"class": name, "class_id": index, "confidence": confidence}
-        for index, (name, confidence) in enumerate(scores)
-    ]
-    document |= {"predictions": entries, "top": classification.top}
-    confidence = classification.top_confidence
-    if confidence is None:
-        known = dict(zip(classification.class_name, classification.confidence, strict=True))
-        confidence = known.get(classification.top)
-    if confidence is not None:
-        document["confidence"] = float(confidence)
-    return document
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _written(answer: Detections | Classification | Unlabelled) -> dict[str, Any] | None:
-    if isinstance(answer, Detections):
-        return detections_document(answer)
-    return classification_document(answer) if isinstance(answer, Classification) else None
-
-
-def _size(size: ImageSize) -> dict[str, int]:
-    return {"width": size[0], "height": size[1]}
-
-
-def _entry(detections: Detections, row: int) -> dict[str, Any]:
-    left, top, right, bottom = detections.xyxy[row].tolist()
-    entry: dict[str, Any] = {
-        "x": (left + right) / 2,
-        "y": (top + bottom) / 2,
-        "width": right - left,
-        "height": bottom - top,
-        "confidence": float(detections.confidence[row]),
-        "class": detections.class_name[row],
-    }
-    if detections.class_id is not None:
-        entry["class_id"] = int(detections.class_id[row])
-    if detections.polygons is not None and detections.polygons[row]:
-        ring = max(detections.polygons[row], key=_area)
-        entry["points"] = [{"x": x, "y": y} for x, y in ring.tolist()]
-    mask = None if detections.masks is None else detections.masks[row]
-    if mask is not None:
-        entry["rle"] = _rle(mask)
-    if detections.keypoints is not None:
-        entry["keypoints"] = _keypoints(detections.keypoints[row])
-    for key, column in detections.data.items():
-        value = column[row]
-        entry.setdefault(key, value.item() if isinstance(value, np.generic) else value)
-    return entry
-
-
-def _area(ring: Any) -> float:
-    """Return twice the area of a ring, by the shoelace formula."""
-    x, y = ring[:, 0], ring[:, 1]
-    return abs(float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1))))
-
-
-def _rle(mask: RleMask) -> dict[str, Any]:
-    width, height = mask.size
-    return {"size": [height, width], "counts": list(mask.counts)}
-
-
-def _keypoints(keypoints: Keypoints) -> list[dict[str, Any]]:
-    points: list[dict[str, Any]] = [{"x": x, "y": y} for x, y in keypoints.xy.tolist()]
-    columns: list[tuple[str, Sequence[object] | None]] = [
-        ("confidence", None if keypoints.confidence is None else keypoints.confidence.tolist()),
-        ("class_id", None if keypoints.class_id is None else keypoints.class_id.tolist()),
-        ("class", keypoints.class_name or None),
-    ]
-    for key, column in columns:
-        for point, value in zip(points, column or (), strict=False):
-            point[key] = value
-    return points
+    if isinstance(answer, Unlabelled):
+        return None
+    document = document_of(answer)
+    if isinstance(answer, Classification) and "confidence" not in document:
+        # Null, and left out with the others, where the class that wins is none of those listed.
+        known = zip(answer.class_name, answer.confidence.tolist(), strict=True)
+        document["confidence"] = dict(known).get(answer.top or "")
+    return document

@@ -1,9 +1,10 @@
 """Check what the selectors of a workflow refer to: that it exists, fits, and is of one picture."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from al_framework.api import Fault
+from al_framework_roboflow.workflow.declarations import JsonField
 from al_framework_roboflow.workflow.faults import suggestion
 from al_framework_roboflow.workflow.ordering import CycleError, ordered
 from al_framework_roboflow.workflow.selectors import (
@@ -16,15 +17,6 @@ from al_framework_roboflow.workflow.steps import Step
 from al_framework_roboflow.workflow.steps.base import Reference, about
 
 Pictures: TypeAlias = tuple[str, ...]
-
-
-class OutputField(Protocol):
-    """One output of a workflow."""
-
-    @property
-    def selector(self) -> str:
-        """What it shows."""
-        ...
 
 
 def cycle_faults(steps: Mapping[str, Step]) -> Iterator[Fault]:
@@ -43,7 +35,7 @@ def cycle_faults(steps: Mapping[str, Step]) -> Iterator[Fault]:
 def reference_faults(
     inputs: Mapping[str, bool],
     steps: Mapping[str, Step],
-    outputs: Mapping[str, OutputField],
+    outputs: Mapping[str, JsonField],
     *,
     broken: Collection[str] = (),
 ) -> list[Fault]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:  # the command's help costs nothing
-    from al_framework.api import Counts
-    from al_framework_roboflow.pool import CollectorPool
+    from pydantic import SecretStr
+
     from al_framework_roboflow.workflow.documents import Workflow
     from al_framework_roboflow.workflow.execution import PredictorLike
 
@@ -20,11 +20,8 @@ EXIT_FAILED = 1
 EXIT_FAULTS = 2
 
 CONFIGURATION_WAIT_S = 30.0
-_POLL_S = 0.1
 # With a sink of one's own nobody asks for a key, but collectors are told apart by theirs.
 _NO_ACCOUNT = "no-account"
-# Rules at work, and nothing that a person would have to repair.
-_ORDINARY_DROPS = ("recently_sent", "batch_full")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -130,15 +127,19 @@ def run(  # noqa: PLR0913 - one parameter for each option, passed by click by na
     from rich.console import Console
 
     from al_framework_roboflow.pool import CollectorPool
+    from al_framework_roboflow.workflow.deliveries import delivery_lines, wait_for_deliveries
     from al_framework_roboflow.workflow.documents import read_workflow
     from al_framework_roboflow.workflow.rendering import print_result, result_json
     from al_framework_roboflow.workflow.running import run_workflow
 
     found = read_workflow(document)
     files, inputs = _given(found, images, values, more)
-    key = os.environ.get(api_key_env) or (_NO_ACCOUNT if sink_directory is not None else None)
+    key = os.environ.get(api_key_env)
+    if not key:
+        key = None if sink_directory is None or _fetches(found) else _NO_ACCOUNT
     secret = None if key is None else SecretStr(key)
     with ExitStack() as stack:
+        status = stack.enter_context(Console(stderr=True).status("the steps are running"))
         pool = CollectorPool(api_url=api_url, spool_root=spool, sinks=_sinks(sink_directory, found))
         stack.callback(pool.close)
         result = run_workflow(
@@ -150,8 +151,8 @@ def run(  # noqa: PLR0913 - one parameter for each option, passed by click by na
             api_key=secret,
             wait_configuration_s=CONFIGURATION_WAIT_S,
         )
-        counts = _delivered(pool, wait_s)
-    lines, undelivered = _deliveries(counts)
+        counts = wait_for_deliveries(pool.stats, wait_s, tell=status.update)
+    lines, undelivered = delivery_lines(counts)
     if as_json:
         click.echo(json.dumps(result_json(result, counts), indent=2))
         for line in lines if undelivered else ():
@@ -173,11 +174,11 @@ def _given(
         if not separator:
             raise click.UsageError(f"--inputs {text!r}: write name=value")
         inputs[name] = _value(value)
-    for text in (*images, *more):
+    for place, text in enumerate((*images, *more)):
         name, separator, value = text.partition("=")
         if separator and name in files:
             files[name].append(value)
-        elif separator and name in found.inputs and text in more:
+        elif separator and place >= len(images) and (name in found.inputs or _no_file(text)):
             inputs[name] = _value(value)  # --inputs a=1 b=2
         elif len(files) == 1:
             files[found.images[0]].append(text)
@@ -192,9 +193,16 @@ def _given(
     return files, inputs
 
 
+def _no_file(text: str) -> bool:
+    """Tell whether a word is rather an input, its name mistyped, than a picture."""
+    return text.partition("=")[0].isidentifier() and not Path(text).exists()
+
+
 def _value(text: str) -> object:
+    from al_framework_roboflow.workflow.documents import refused_constant
+
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=refused_constant)
     except (ValueError, RecursionError):
         return text
 
@@ -208,54 +216,33 @@ def _sinks(directory: Path | None, found: "Workflow") -> list[Mapping[str, objec
     return [{"type": "directory", "path": str(path)}]
 
 
+def _fetches(found: "Workflow") -> bool:
+    """Tell whether a collector needs an account, since its configuration has to be fetched."""
+    return any(
+        getattr(step, "active_learning_configuration", "of no collector") is None
+        for step in found.steps
+    )
+
+
 def _predictors(
-    models: Path | None, inference_url: str | None, api_key: Any, stack: ExitStack
+    models: Path | None, inference_url: str | None, api_key: "SecretStr | None", stack: ExitStack
 ) -> "dict[str, PredictorLike]":
+    from al_framework import started_components
+    from al_framework.api import ConfigurationError
     from al_framework_roboflow.workflow.execution import ANY_MODEL
-    from al_framework_roboflow.workflow.predictors import file_predictors, server_predictor
 
-    predictors: dict[str, PredictorLike] = {}
+    predictors: dict[str, Any] = {}
     if inference_url is not None:
-        key = None if api_key is None or api_key.get_secret_value() == _NO_ACCOUNT else api_key
-        predictors[ANY_MODEL] = server_predictor(inference_url, key, stack)
+        # Documents state thresholds, the server its own, and the step the model.
+        server = {"type": "roboflow_inference", "url": inference_url, "confidence": None}
+        entry: dict[str, object] = {**server, "model_id": ANY_MODEL}
+        if api_key is not None and api_key.get_secret_value() != _NO_ACCOUNT:
+            entry["api_key"] = api_key.get_secret_value()
+        try:
+            started = started_components("predictor", {ANY_MODEL: entry})
+            predictors |= stack.enter_context(started)
+        except ConfigurationError as exc:
+            raise click.UsageError(f"--inference-url: {exc.faults[0].message}") from exc
     if models is not None:
-        predictors |= file_predictors(models, stack)
+        predictors |= stack.enter_context(started_components("predictor", models))
     return predictors
-
-
-def _delivered(pool: "CollectorPool", wait_s: float) -> "Mapping[str, Counts]":
-    """Wait until everything is delivered, or nothing has been for a while."""
-    import threading
-
-    idle = threading.Event()
-    done, quiet_s = -1, 0.0
-    while True:
-        counts = pool.stats()
-        sinks = [sink for one in counts.values() for sink in one.sinks.values()]
-        if not any(one.queued for one in counts.values()) and not any(s.pending for s in sinks):
-            return counts
-        ended = sum(sink.delivered + sink.dead for sink in sinks)
-        done, quiet_s = (done, quiet_s + _POLL_S) if ended == done else (ended, 0.0)
-        if quiet_s > wait_s:
-            return counts
-        idle.wait(_POLL_S)
-
-
-def _deliveries(counts: "Mapping[str, Counts]") -> tuple[list[str], bool]:
-    """Return what became of the deliveries in words, and whether anything is left undone."""
-    lines: list[str] = []
-    undelivered = False
-    for collector, found in counts.items():
-        for sink, one in found.sinks.items():
-            if not (one.delivered or one.pending or one.dead):
-                continue
-            parts = [f"{one.delivered} delivered"]
-            parts += [f"{one.pending} still to be delivered"] if one.pending else []
-            parts += [f"{one.dead} given up"] if one.dead else []
-            undelivered = undelivered or bool(one.pending or one.dead)
-            safe = "; what waits is safe in the spool, run again to go on" if one.pending else ""
-            lines.append(f"{collector}: sink {sink!r}: {', '.join(parts)}{safe}")
-        for reason, number in found.dropped.items():
-            lines.append(f"{collector}: {number} dropped: {reason.replace('_', ' ')}")
-            undelivered = undelivered or reason not in _ORDINARY_DROPS
-    return lines, undelivered

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from al_framework.api import Fault
 from al_framework_roboflow.workflow.checking import (
@@ -14,12 +14,19 @@ from al_framework_roboflow.workflow.checking import (
     picture_faults,
     reference_faults,
 )
+from al_framework_roboflow.workflow.declarations import (
+    INPUT_TYPES,
+    OUTPUT_TYPES,
+    Border,
+    ImageInput,
+    JsonField,
+    ParameterInput,
+)
 from al_framework_roboflow.workflow.errors import WorkflowFaultsError
 from al_framework_roboflow.workflow.execution import Generation
 from al_framework_roboflow.workflow.faults import faults_of, shown, suggestion
 from al_framework_roboflow.workflow.ordering import ordered
 from al_framework_roboflow.workflow.steps import OTHER_TYPES, STEP_TYPES, Step
-from al_framework_roboflow.workflow.steps.base import Text
 
 MAX_BYTES = 1024 * 1024
 # What documents of the first generation do not have.
@@ -32,56 +39,11 @@ _GENERATION_2_KEYS = (
 )
 
 
-class _Border(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-
-
-class ImageInput(_Border):
-    """An input that holds one image or a batch of them."""
-
-    type: Literal["InferenceImage", "WorkflowImage"]
-    name: Text
-    kind: Any = None
-
-
-class ParameterInput(_Border):
-    """An input that holds a value; without a default it has to be given."""
-
-    type: Literal["InferenceParameter", "WorkflowParameter"]
-    name: Text
-    kind: Any = None
-    default_value: Any = None
-
-    @property
-    def optional(self) -> bool:
-        """Whether the document has a default, which may be null."""
-        return "default_value" in self.model_fields_set
-
-
-class JsonField(_Border):
-    """One output of the workflow."""
-
-    type: Literal["JsonField"]
-    name: Text
-    selector: Text
-    # Of predictions on a crop, the ones shifted into its parent; both generations' default.
-    coordinates_system: Literal["parent", "own"] = "parent"
-
-
-class _Document(_Border):
+class _Document(Border):
     version: Any = None
     inputs: list[Any] = Field(default_factory=list)
     steps: Annotated[list[Any], Field(min_length=1)]
     outputs: list[Any] = Field(default_factory=list)
-
-
-_INPUT_TYPES: Mapping[str, type[ImageInput | ParameterInput]] = {
-    "InferenceImage": ImageInput,
-    "WorkflowImage": ImageInput,
-    "InferenceParameter": ParameterInput,
-    "WorkflowParameter": ParameterInput,
-}
-_OUTPUT_TYPES: Mapping[str, type[JsonField]] = {"JsonField": JsonField}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,12 +97,21 @@ def _read_file(path: Path, origin: str) -> object:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise ValueError(f"it is larger than {MAX_BYTES} bytes")
-        return json.loads(data, object_pairs_hook=_without_doubles)
+        return json.loads(data, object_pairs_hook=_without_doubles, parse_constant=refused_constant)
     except OSError as exc:
         problem = f"cannot be read: {exc.strerror}"
     except (ValueError, RecursionError) as exc:
         problem = f"is no JSON document: {exc}"
     raise WorkflowFaultsError([Fault(path="", message=problem)], origin=origin)
+
+
+def refused_constant(name: str) -> object:
+    """Refuse what Python's reader takes and JSON does not have: ``NaN`` and ``Infinity``.
+
+    Raises:
+        ValueError: Always.
+    """
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -183,9 +154,9 @@ class _Reading:
             self._faults += faults_of(exc, self._at.rstrip("."), _Document)
             self._faults = [_without_leading_dot(fault) for fault in self._faults]
             raise self._error() from None
-        inputs = dict(self._named("inputs", parts.inputs, _INPUT_TYPES))
+        inputs = dict(self._named("inputs", parts.inputs, INPUT_TYPES))
         steps = dict(self._named("steps", parts.steps, STEP_TYPES))
-        outputs = dict(self._named("outputs", parts.outputs, _OUTPUT_TYPES))
+        outputs = dict(self._named("outputs", parts.outputs, OUTPUT_TYPES))
         self._check(inputs, steps, outputs)
         if self._faults:
             raise self._error()
@@ -239,7 +210,7 @@ class _Reading:
                 self._faults += faults_of(exc, place, model, tagged)
                 continue
             if isinstance(one, Step):
-                self._faults += one.faults(place)
+                self._faults += one.faults(place, type(one).model_fields)
             self._broken.discard(one.name)
             other = first.setdefault(one.name, place)
             if other != place:

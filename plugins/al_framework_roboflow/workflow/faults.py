@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from pydantic import AliasChoices, BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -10,6 +11,18 @@ from al_framework.api import Fault
 
 _LISTED = 20
 _MAX_SHOWN = 60
+_MAX_DEPTH = 12
+_TAG_FAULTS = ("union_tag_invalid", "union_tag_not_found")
+_PLAIN: Mapping[str, str] = MappingProxyType(
+    {
+        "missing": "is missing: add it",
+        "union_tag_not_found": "is missing: add it",
+        "recursion_depth_exceeded": "is nested too deeply: make it flatter",
+        # No minimum in these documents is above one.
+        "too_short": "is empty: at least one is needed",
+        "string_too_short": "is empty: fill it in",
+    }
+)
 
 
 def suggestion(name: str, known: Iterable[str], *, what: str) -> str:
@@ -50,26 +63,42 @@ def faults_of(
         tagged: The models of a union by their tags, which pydantic puts into its places.
     """
     tagged = tagged or {}
+    seen: set[Fault] = set()
     for details in error.errors(include_url=False):
         keys = [key for key in details["loc"] if key not in tagged]
         tags = [key for key in details["loc"] if key in tagged]
         within = tagged[str(tags[-1])] if tags else model
-        yield Fault(path=_path(at, keys), message=_message(details, keys, within))
+        if details["type"] in _TAG_FAULTS:
+            keys.append("type")
+        fault = Fault(path=_path(at, keys), message=_message(details, keys, within, tagged))
+        if fault not in seen:
+            seen.add(fault)
+            yield fault
 
 
-def _path(at: str, keys: Iterable[int | str]) -> str:
-    return at + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys)
+def _path(at: str, keys: list[int | str]) -> str:
+    path = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys[:_MAX_DEPTH])
+    return f"{at}{path}{'...' if len(keys) > _MAX_DEPTH else ''}"
 
 
-def _message(details: ErrorDetails, keys: list[int | str], model: type[BaseModel]) -> str:
+def _message(
+    details: ErrorDetails,
+    keys: list[int | str],
+    model: type[BaseModel],
+    tagged: Mapping[str, type[BaseModel]],
+) -> str:
     kind, message = details["type"], details["msg"]
-    if kind == "missing":
-        return "is missing: add it"
+    if kind in _PLAIN:
+        return _PLAIN[kind]
+    if kind == "union_tag_invalid":
+        tag = details.get("ctx", {})["tag"]
+        return f"{shown(tag)} is no type: {suggestion(str(tag), tagged, what='types')}"
     if kind == "extra_forbidden":
         return f"is unknown: {suggestion(str(keys[-1]), known_keys(model), what='keys')}"
     if kind == "value_error":
         return message.removeprefix("Value error, ")
-    text = message[:1].lower() + message[1:]
+    text = message.removeprefix("Input ").replace("a valid dictionary", "an object")
+    text = text[:1].lower() + text[1:]
     # A key in the wrong form is still a key.
     secret = any("api_key" in str(key) for key in keys)
     return text if secret else f"{text}, not {shown(details['input'])}"

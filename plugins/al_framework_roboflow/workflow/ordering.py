@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from al_framework_roboflow.workflow.selectors import OutputSelector, parse_selector
 from al_framework_roboflow.workflow.steps import Step
 
+_MAX_SHOWN = 8
+
 
 class CycleError(ValueError):
     """Steps wait for each other.
@@ -15,7 +17,8 @@ class CycleError(ValueError):
 
     def __init__(self, names: list[str]) -> None:
         self.names = names
-        super().__init__(f"the steps wait for each other: {' → '.join(names)}")
+        shown = [*names[:_MAX_SHOWN], "…", names[0]] if len(names) > _MAX_SHOWN + 1 else names
+        super().__init__(f"the steps wait for each other: {' → '.join(shown)}")
 
 
 def ordered(steps: Mapping[str, Step]) -> tuple[Step, ...]:

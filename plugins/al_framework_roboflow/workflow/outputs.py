@@ -1,8 +1,9 @@
 """What a workflow returns: its outputs, and all that its steps said, in the historical shapes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
+from al_framework_roboflow.workflow.declarations import JsonField
 from al_framework_roboflow.workflow.elements import Failure, Item, Picture, StepOutput
 from al_framework_roboflow.workflow.execution import Generation
 from al_framework_roboflow.workflow.pictures import crop_document
@@ -15,22 +16,8 @@ from al_framework_roboflow.workflow.selectors import (
 _PARENT = "_parent_coordinates"
 
 
-class OutputField(Protocol):
-    """One output of a workflow."""
-
-    @property
-    def selector(self) -> str:
-        """What it shows."""
-        ...
-
-    @property
-    def coordinates_system(self) -> str:
-        """``parent`` or ``own``."""
-        ...
-
-
 def field_value(
-    field: OutputField, outputs: Mapping[str, StepOutput], generation: Generation
+    field: JsonField, outputs: Mapping[str, StepOutput], generation: Generation
 ) -> list[Any]:
     """Return one value for each picture that the step of an output looked at; None if it failed."""
     selector = parse_selector(field.selector)

@@ -11,11 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from al_framework.api import Counts
-from al_framework_roboflow.workflow.documents import ParameterInput, Workflow
-from al_framework_roboflow.workflow.running import WorkflowResult
+from al_framework_roboflow.workflow.declarations import ParameterInput
+from al_framework_roboflow.workflow.documents import Workflow
+from al_framework_roboflow.workflow.running import Collected, WorkflowResult
 from al_framework_roboflow.workflow.steps.collector import ActiveLearningDataCollector
 
-_STYLES = {"queued": "green", "accepted": "green", "limited": "yellow", "dropped": "yellow"}
+_STYLES = {"limited": "yellow", "dropped": "yellow"}
+# What the step said while it ran; by now the lines of the deliveries know better.
+_CHOSEN = ("queued", "accepted")
 
 
 def print_result(console: Console, result: WorkflowResult, deliveries: Sequence[str]) -> None:
@@ -26,9 +29,8 @@ def print_result(console: Console, result: WorkflowResult, deliveries: Sequence[
     told = set()
     for name, results in result.collected.items():
         for one in results:
-            style = "bold red" if one.error_status else _STYLES.get(one.status, "dim")
-            status = Text(one.status.replace("_", " "), style=style)
-            table.add_row(Text(one.picture), Text(name), status, Text(one.message))
+            status, why = _words(one)
+            table.add_row(Text(one.picture), Text(name), status, Text(why))
             told.add(one.message)
     if table.row_count:
         console.print(table)
@@ -44,6 +46,13 @@ def print_result(console: Console, result: WorkflowResult, deliveries: Sequence[
         console.print(Text("failed", style="bold red"))
         for line in left:
             console.print(Text(f"  - {line}"), soft_wrap=True)
+
+
+def _words(one: Collected) -> tuple[Text, str]:
+    if one.status in _CHOSEN:
+        return Text("chosen", style="green"), ""
+    style = "bold red" if one.error_status else _STYLES.get(one.status, "dim")
+    return Text(one.status.replace("_", " "), style=style), one.message
 
 
 def overview(workflow: Workflow) -> Iterator[tuple[str, str]]:

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from al_framework.api import Fault
-from al_framework_roboflow.workflow.documents import (
-    ParameterInput,
-    Workflow,
-    read_workflow,
-)
+from al_framework_roboflow.workflow.declarations import ParameterInput
+from al_framework_roboflow.workflow.documents import Workflow, read_workflow
 from al_framework_roboflow.workflow.elements import Failure, Item
 from al_framework_roboflow.workflow.errors import WorkflowFaultsError
 from al_framework_roboflow.workflow.execution import (

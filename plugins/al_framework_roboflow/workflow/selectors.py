@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 _INPUT = re.compile(r"\$inputs\.([^.$]+)")
 _OUTPUT = re.compile(r"\$steps\.([^.$]+)\.([^.$]+)")
@@ -40,7 +40,7 @@ class OutputSelector:
 Selector: TypeAlias = InputSelector | OutputSelector
 
 
-def is_selector(value: object) -> bool:
+def is_selector(value: object) -> TypeGuard[str]:
     """Tell whether a value means to be a selector."""
     return isinstance(value, str) and value.startswith("$")
 

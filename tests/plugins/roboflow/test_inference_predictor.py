@@ -60,6 +60,8 @@ def inference():
             status, content = script.answer(body)
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
+            if 300 <= status < 400:
+                self.send_header("Location", f"{script.url}/elsewhere")
             self.end_headers()
             self.wfile.write(content)
 
@@ -238,6 +240,19 @@ def test_a_refusal_says_who_and_why_and_never_the_key(status, content, reason, b
 
     assert KEY not in str(caught.value)
     assert caught.value.frame_id == "frame-1"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_key_follows_no_redirect(status, build, inference):
+    inference.answer = lambda body: (status, b"")
+
+    expected = (
+        f"object_detection' answered with status {status}, a redirect, which is never followed"
+    )
+    with pytest.raises(FrameError, match=expected):
+        build(api_key=KEY).predict(sample_frame())
+
+    assert [path for path, _ in inference.asked] == ["/infer/object_detection"]
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[1, 2]", b'"rf_secretSECRET"', b"null"])

@@ -1,8 +1,8 @@
 """What all steps have in common: fields that may be selectors, and what they refer to."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
@@ -124,7 +124,12 @@ class Step(BaseModel):
     """
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, protected_namespaces=(), hide_input_in_errors=True
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+        hide_input_in_errors=True,
     )
 
     types: ClassVar[tuple[str, ...]]
@@ -134,13 +139,14 @@ class Step(BaseModel):
     type: str  # one of `types`: by it the class was found
     name: StepName
 
-    def faults(self, at: str) -> list[Fault]:
-        """Return what is wrong with the step that its fields alone cannot tell.
+    def faults(self, at: str, names: Collection[str]) -> list[Fault]:
+        """Return what is wrong with fields that their types alone cannot tell.
 
         Args:
             at: Where the step stands in the document.
+            names: The fields that have not been looked at yet.
         """
-        del at
+        del at, names
         return []
 
     @abstractmethod
@@ -174,12 +180,16 @@ class Step(BaseModel):
             values[name] = inputs[selector.name]
         try:
             bound = self.model_validate(values, context=_BOUND)
-            return (bound.faults(at) if selectors else []) or bound
+            faults = bound.faults(at, selectors)
         except ValidationError as exc:
-            return [
-                Fault(path=fault.path, message=f"{_source(fault, at, selectors)}{fault.message}")
-                for fault in faults_of(exc, at, type(self), self.tagged)
-            ]
+            faults = list(faults_of(exc, at, type(self), self.tagged))
+        else:
+            if not faults:
+                return bound
+        return [
+            replace(fault, message=f"{_source(fault, at, selectors)}{fault.message}")
+            for fault in faults
+        ]
 
     def _inputs(self) -> Iterator[tuple[str, str]]:
         """Yield the fields that are selectors of inputs, with the selectors."""

@@ -1,7 +1,7 @@
 """The step ``ActiveLearningDataCollector``: offer pictures and predictions to a collector."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias
 
@@ -95,10 +95,10 @@ class ActiveLearningDataCollector(Step):
         if is_selector(given) and isinstance(parse_selector(given), OutputSelector):
             yield Reference(place="prediction_type", text=given, kinds=kinds("prediction_type"))
 
-    def faults(self, at: str) -> list[Fault]:
+    def faults(self, at: str, names: Collection[str]) -> list[Fault]:
         """Check the configuration by the rules of the plugins that are installed."""
         document = self.active_learning_configuration
-        if not isinstance(document, Mapping):
+        if "active_learning_configuration" not in names or not isinstance(document, Mapping):
             return []
         # Here, so that documents without one are read without the engine.
         from al_framework import document_faults

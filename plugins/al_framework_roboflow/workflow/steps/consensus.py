@@ -85,24 +85,22 @@ class DetectionsConsensus(Step):
             if failed is not None:
                 items.append(failed)
                 continue
-            metadata = sizes.get(first.key, first)
-            said = [one.values for one in votes if isinstance(one, Item)]
+            said = [one.values["predictions"] for one in votes if isinstance(one, Item)]
             try:
-                values = self._agree([one["predictions"] for one in said], execution)
-            except (KeyError, TypeError) as exc:
-                message = (
-                    f"step {self.name!r}: {first.label}: an entry cannot be compared "
-                    f"({type(exc).__name__}: {exc})"
-                )
-                items.append(Failure(key=first.key, label=first.label, message=message))
-                continue
+                values = self._agree(said, execution)
             except PredictionError as exc:
-                message = f"step {self.name!r}: {first.label}: {exc}"
-                items.append(Failure(key=first.key, label=first.label, message=message))
+                problem = str(exc)
+            except (ArithmeticError, KeyError, TypeError, ValueError) as exc:
+                problem = f"an entry cannot be compared ({type(exc).__name__}: {exc})"
+            else:
+                metadata = sizes.get(first.key, first)
+                known = metadata.values if isinstance(metadata, Item) else {}
+                values["image"] = known.get("image")
+                values["prediction_type"] = "object-detection"
+                items.append(Item(key=first.key, label=first.label, values=values))
                 continue
-            values["image"] = metadata.values.get("image") if isinstance(metadata, Item) else None
-            values["prediction_type"] = "object-detection"
-            items.append(Item(key=first.key, label=first.label, values=values))
+            message = f"step {self.name!r}: {first.label}: {problem}"
+            items.append(Failure(key=first.key, label=first.label, message=message))
         return StepOutput(items=tuple(items))
 
     def _agree(self, sources: Sequence[Any], execution: Execution) -> dict[str, Any]:

@@ -5,6 +5,7 @@ edge are cut there (upstream takes other pixels than the box's, or none), and wh
 altogether is one failed element instead of an empty picture.
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -143,13 +144,20 @@ class DynamicCrop(CropStep):
         entries: Any = item.values["predictions"]
         for row, entry in enumerate(entries):
             try:
-                x, y, width, height = (float(entry[k]) for k in ("x", "y", "width", "height"))
+                x, y, width, height = (_finite(entry[k]) for k in ("x", "y", "width", "height"))
                 yield x, y, width, height, str(entry["detection_id"])
             except (KeyError, TypeError, ValueError) as exc:
                 raise FrameError(
                     f"predictions[{row}] has no box ({type(exc).__name__}: {exc}): x, y, width "
                     "and height have to be numbers"
                 ) from exc
+
+
+def _finite(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is no place")
+    return number
 
 
 class AbsoluteStaticCrop(CropStep):

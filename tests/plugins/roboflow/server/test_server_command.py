@@ -94,6 +94,8 @@ def test_a_port_in_use_is_said():
         (["--config", "list.yaml"], "--config 'list.yaml': an Active Learning document is a"),
         (["--config", "bad.yaml"], "--config 'bad.yaml' cannot be read: "),
         (["--config", "binary.yaml"], "--config 'binary.yaml' cannot be read: "),
+        (["--config", "deep.yaml"], "--config 'deep.yaml' is nested too deeply"),
+        (["--project", "a", "--project", "a:x"], "workspace 'ws' has two projects 'a': rename one"),
     ],
 )
 def test_options_that_cannot_work_are_refused(options, message, tmp_path, monkeypatch):
@@ -101,6 +103,7 @@ def test_options_that_cannot_work_are_refused(options, message, tmp_path, monkey
     (tmp_path / "list.yaml").write_text("[]", encoding="utf-8")
     (tmp_path / "bad.yaml").write_text("{", encoding="utf-8")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "deep.yaml").write_text("[" * 5000, encoding="utf-8")
 
     result = CliRunner().invoke(serve, options)
 

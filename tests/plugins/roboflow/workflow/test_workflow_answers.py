@@ -14,11 +14,8 @@ from al_framework.api import (
 )
 from al_framework.testing import make_context, sample_frame
 from al_framework_roboflow.response import RoboflowResponse
-from al_framework_roboflow.workflow.answers import (
-    answer_document,
-    classification_document,
-    detections_document,
-)
+from al_framework_roboflow.rle import read_mask
+from al_framework_roboflow.workflow.answers import answer_document
 
 SIZE = (64, 48)
 
@@ -52,7 +49,7 @@ DETECTIONS = Detections(
 
 
 def test_detections_become_entries():
-    first, second = detections_document(DETECTIONS)["predictions"]
+    first, second = answer_document(DETECTIONS, SIZE)["predictions"]
 
     assert first == {
         "x": 20.0,
@@ -63,17 +60,18 @@ def test_detections_become_entries():
         "class": "cat",
         "class_id": 3,
         "points": [{"x": 1.0, "y": 2.0}, {"x": 5.0, "y": 2.0}, {"x": 5.0, "y": 6.0}],
+        "mask_format": "polygon",
         "keypoints": [{"x": 1.0, "y": 2.0, "confidence": 0.5, "class_id": 7, "class": "nose"}],
         "tracker_id": 5,
         "detection_id": "a",
     }
-    assert second["rle"] == {"size": [48, 64], "counts": [10, 3062]}
+    assert read_mask(second["rle"]) == DETECTIONS.masks[1]
     assert "points" not in second
     assert second["keypoints"] == []
 
 
 def test_entries_hold_plain_numbers():
-    entry = detections_document(DETECTIONS)["predictions"][0]
+    entry = answer_document(DETECTIONS, SIZE)["predictions"][0]
 
     assert {type(entry[key]) for key in ("x", "confidence")} == {float}
     assert type(entry["tracker_id"]) is int
@@ -114,8 +112,8 @@ def test_a_class_becomes_a_multi_class_document():
     assert answer_document(answer, SIZE) == {
         "image": {"width": 64, "height": 48},
         "predictions": [
-            {"class": "cat", "class_id": 0, "confidence": 0.8},
-            {"class": "dog", "class_id": 1, "confidence": 0.2},
+            {"class": "cat", "confidence": 0.8},
+            {"class": "dog", "confidence": 0.2},
         ],
         "top": "cat",
         "confidence": 0.8,
@@ -127,13 +125,13 @@ def test_the_stated_confidence_of_the_top_class_counts():
         class_name=("cat",), confidence=array(0.8), image_size=SIZE, top="cat", top_confidence=0.7
     )
 
-    assert classification_document(answer)["confidence"] == 0.7
+    assert answer_document(answer, SIZE)["confidence"] == 0.7
 
 
 def test_a_top_class_without_confidence_has_none():
     answer = Classification(class_name=(), confidence=np.empty(0), image_size=SIZE, top="cat")
 
-    assert "confidence" not in classification_document(answer)
+    assert "confidence" not in answer_document(answer, SIZE)
 
 
 def test_several_classes_become_a_multi_label_document():
@@ -147,8 +145,8 @@ def test_several_classes_become_a_multi_label_document():
     assert answer_document(answer, SIZE) == {
         "image": {"width": 64, "height": 48},
         "predictions": {
-            "cat": {"confidence": 0.8, "class_id": 0},
-            "dog": {"confidence": 0.2, "class_id": 1},
+            "cat": {"confidence": 0.8},
+            "dog": {"confidence": 0.2},
         },
         "predicted_classes": ["cat"],
     }

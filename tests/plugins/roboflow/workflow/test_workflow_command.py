@@ -4,6 +4,7 @@ import base64
 import http.server
 import io
 import json
+import re
 import threading
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -12,9 +13,9 @@ import PIL.Image
 import pytest
 from click.testing import CliRunner
 
+from al_framework.api import ConfigurationError
 from al_framework.testing import sample_jpeg
 from al_framework_roboflow.server import Project, State, Workspace, running_server
-from al_framework_roboflow.workflow import predictors
 from al_framework_roboflow.workflow.command import workflow
 from al_framework_roboflow.workflow.errors import WorkflowFaultsError
 
@@ -33,7 +34,8 @@ def inference():
                 width, height = picture.size
             box = {"x": width / 2, "y": height / 2, "width": width / 2, "height": height / 2}
             entry = {**box, "confidence": 0.5, "class": "cat", "class_id": 0}
-            answer = {"image": {"width": width, "height": height}, "predictions": [entry]}
+            entries = [entry] if server.entries is None else server.entries
+            answer = {"image": {"width": width, "height": height}, "predictions": entries}
             if self.path.endswith("classification"):
                 answer |= {
                     "predictions": [{"class": "cat", "class_id": 0, "confidence": 0.5}],
@@ -52,6 +54,7 @@ def inference():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.asked = asked
+    server.entries = None
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield server
@@ -158,8 +161,8 @@ def test_a_document_collects_into_roboflow(flow, al, roboflow, inference, pictur
     result = al("run", content, "--image", *pictures)
 
     assert result.exit_code == 0, result.output
-    assert result.output.count("queued") == 2
-    assert "2 delivered" in result.output
+    assert result.output.count("chosen") == 2
+    assert "ds: sink 'roboflow': 2 delivered\n" in result.output
     assert len(uploads(roboflow)) == 2
     path, body = inference.asked[0]
     assert path == "/infer/object_detection"
@@ -296,14 +299,17 @@ def test_what_cannot_be_delivered_is_told(flow, al, roboflow, pictures):
     result = al("run", content, "--image", pictures[0], "--wait", "0.3", "--json")
 
     assert result.exit_code == 1
-    assert "1 still to be delivered; what waits is safe in the spool, run again" in result.stderr
+    assert (
+        "ds: sink 'roboflow': 0 delivered, 1 still to be delivered; what waits is safe in the "
+        "spool, run again to go on; al -v tells what is in the way\n"
+    ) in result.stderr
     roboflow.clear_failures()
 
 
-def test_nothing_to_collect_is_no_failure(flow, al, pictures, monkeypatch):
+def test_nothing_to_collect_is_no_failure(flow, al, pictures, inference):
     content = flow.document([flow.model(), flow.collector("$steps.m.predictions")])
     first, last = content["specification"]["steps"]
-    first["confidence"] = 0.9
+    first["confidence"] = 0.9  # no server would answer with less
     crop = {
         "type": "Crop",
         "name": "crop",
@@ -313,15 +319,9 @@ def test_nothing_to_collect_is_no_failure(flow, al, pictures, monkeypatch):
     second = flow.model(name="c", image="$steps.crop.crops", confidence=0.9)
     last |= {"image": "$steps.crop.crops", "predictions": "$steps.c.predictions"}
     content["specification"]["steps"] = [first, crop, second, last]
-    Path("models.yaml").write_text("some/1: {type: blind}")
+    inference.entries = []
 
-    class Blind:
-        def predict(self, frame):
-            return {"predictions": []}
-
-    monkeypatch.setattr(predictors, "file_predictors", lambda *_: {"some/1": Blind()})
-
-    result = al("run", content, "--image", pictures[0], "--models", "models.yaml")
+    result = al("run", content, "--image", pictures[0])
 
     assert result.exit_code == 0, result.output
     assert result.output == "there was nothing to collect\n"
@@ -367,13 +367,14 @@ def test_image_inputs_are_named_where_there_are_several(flow, al, roboflow, pict
 
 WRONG = [
     ((), "the image input 'image' needs a picture: add --image FILE"),
+    (("--image", "1.jpg", "--inference-url", "here"), "--inference-url: has to begin with http://"),
     (("--image", "1.jpg", "--inputs", "key"), "--inputs 'key': write name=value"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
 def test_a_wrong_call_says_what_to_write(arguments, message, flow, al):
-    result = al("run", flow.document([flow.model()]), *arguments)
+    result = al("run", flow.document([flow.model()]), *arguments, servers=False)
 
     assert result.exit_code == 2
     assert message in " ".join(result.output.split())
@@ -402,3 +403,87 @@ def test_without_models_the_document_cannot_run(flow, al, pictures):
 
     assert isinstance(result.exception, WorkflowFaultsError)
     assert "no predictor answers for the model 'some/1'" in str(result.exception)
+
+
+def test_faults_of_the_models_file_are_told_with_their_lines(flow, al, pictures):
+    Path("models.yaml").write_text("some/1:\n  type: roboflow_inferense\n")
+
+    result = al(
+        "run", flow.document([flow.model()]), "--image", pictures[0], "--models", "models.yaml"
+    )
+
+    assert isinstance(result.exception, ConfigurationError)
+    assert re.search(
+        r"line 2: \['some/1'\]\.type: there is no predictor type 'roboflow_inferense' \(did you "
+        "mean 'roboflow_inference'",
+        str(result.exception),
+    )
+
+
+def test_the_key_reaches_the_inference_server_as_it_is(flow, al, pictures, inference):
+    result = al("run", flow.document([flow.model()]), "--image", pictures[0])
+
+    assert result.exit_code == 0, result.output
+    assert inference.asked[0][1]["api_key"] == "request-key"
+
+
+def test_without_an_account_no_key_is_sent(flow, al, pictures, inference, monkeypatch):
+    monkeypatch.delenv("ROBOFLOW_API_KEY")
+
+    al("run", flow.document([flow.model()]), *("--image", pictures[0], "--sink-directory", "kept"))
+
+    assert "api_key" not in inference.asked[0][1]
+
+
+def test_a_mistyped_input_is_no_picture(flow, al, pictures):
+    content = flow.document(
+        [flow.model()],
+        inputs=[{"type": "InferenceParameter", "name": "level", "default_value": 1}],
+    )
+
+    result = al("run", content, "--image", pictures[0], "--inputs", "level=1", "levle=2")
+
+    assert isinstance(result.exception, WorkflowFaultsError)
+    assert "inputs.levle: is no input: did you mean 'level'?" in str(result.exception)
+
+
+def test_pictures_that_had_been_there_before_are_told(flow, al, roboflow, pictures):
+    content = flow.document([flow.model(), flow.collector("$steps.m.predictions")])
+    al("run", content, "--image", pictures[0])
+
+    again = al("run", content, "--image", *pictures)
+
+    assert again.exit_code == 0, again.output
+    assert "ds: sink 'roboflow': 2 delivered (1 had been there before)" in again.output
+    assert len(roboflow.held()["workspaces"]["ws"]["ds"]["images"]) == 2
+
+
+def test_a_wrong_configuration_is_a_fault_of_the_document(flow, al, roboflow, pictures):
+    configuration = flow.CONFIGURATION | {"max_image_size": [0, 1]}
+    content = flow.document(
+        [
+            flow.model(),
+            flow.collector("$steps.m.predictions", active_learning_configuration=configuration),
+        ]
+    )
+
+    for result in (al("check", content), al("run", content, "--image", *pictures)):
+        assert isinstance(result.exception, WorkflowFaultsError)
+        assert str(result.exception).endswith(
+            "doc.json: 1 fault in the workflow\n  specification.steps[1]"
+            ".active_learning_configuration.max_image_size[0]: should be greater than 0, not 0"
+        )
+    assert uploads(roboflow) == []
+
+
+def test_without_an_account_no_configuration_is_fetched(flow, al, pictures, roboflow, monkeypatch):
+    monkeypatch.delenv("ROBOFLOW_API_KEY")
+    content = flow.document(
+        [flow.model(), flow.collector("$steps.m.predictions", active_learning_configuration=None)]
+    )
+
+    result = al("run", content, *("--image", pictures[0], "--sink-directory", "kept"))
+
+    assert result.exit_code == 1
+    assert "no api key" in result.output
+    assert roboflow.requests() == []

@@ -32,7 +32,17 @@ GENERATION_1 = {
                 "target_dataset": "my-project",
                 "target_dataset_api_key": "$inputs.key",
                 "disable_active_learning": "$inputs.off",
-                "active_learning_configuration": {"enabled": True},
+                "active_learning_configuration": {
+                    "enabled": True,
+                    "persist_predictions": True,
+                    "sampling_strategies": [
+                        {"name": "all", "type": "random", "traffic_percentage": 0.1}
+                    ],
+                    "batching_strategy": {
+                        "batches_name_prefix": "pfx",
+                        "recreation_interval": "daily",
+                    },
+                },
             },
         ],
         "outputs": [{"type": "JsonField", "name": "p", "selector": "$steps.m.predictions"}],
@@ -127,6 +137,8 @@ def test_a_key_is_in_no_repr():
         (b"\xff\xfe\x00", "is no JSON document: "),
         (b'{"steps": [], "steps": []}', "the key 'steps' stands twice in one object"),
         (b"[" * 100_000, "is no JSON document: "),
+        (b'{"steps": [NaN]}', "is no JSON document: NaN is no number of JSON"),
+        (b'{\n "steps": [1,,2]}', r"is no JSON document: .*: line 2 column 14"),
         (b" " * (1024 * 1024 + 1), "it is larger than 1048576 bytes"),
     ],
 )
@@ -147,8 +159,8 @@ WHOLE = [
     (None, "", "a workflow is a JSON object with inputs, steps and outputs, not None"),
     ([1], "", "a workflow is a JSON object with inputs, steps and outputs, not [1]"),
     ({}, "steps", "is missing: add it"),
-    ({"steps": []}, "steps", "list should have at least 1 item after validation, not 0, not []"),
-    ({"steps": {}}, "steps", "input should be a valid list, not {}"),
+    ({"steps": []}, "steps", "is empty: at least one is needed"),
+    ({"steps": {}}, "steps", "should be a valid list, not {}"),
     ({"specification": {}}, "specification.steps", "is missing: add it"),
     ({"steps": [1]}, "steps[0]", "is 1, not an object"),
     ({"steps": [{}]}, "steps[0].type", "is missing: add it"),
@@ -186,19 +198,19 @@ FAULTS = [
     ((*C, "target_dataset"), ..., "steps[1].target_dataset", "is missing: add it"),
     (("inputs", 0, "nam"), "x", "inputs[0].nam", "is unknown: did you mean 'name'?"),
     # wrong types and ranges
-    ((*M, "confidence"), "high", "steps[0].confidence", "input should be a valid number, not 'h"),
-    ((*M, "confidence"), 1.5, "steps[0].confidence", "input should be less than or equal to 1, n"),
-    ((*M, "max_detections"), 0, "steps[0].max_detections", "input should be greater than or equa"),
-    ((*M, "model_id"), "", "steps[0].model_id", "string should have at least 1 character, not ''"),
-    ((*M, "class_filter"), "cat", "steps[0].class_filter", "input should be a valid list, not '"),
-    ((*C, "disable_active_learning"), "yes", "steps[1].disable_active_learning", "input should b"),
-    ((*C, "target_dataset"), 3, "steps[1].target_dataset", "input should be a valid string, not 3"),
-    ((*C, "target_dataset_api_key"), 3, "steps[1].target_dataset_api_key", "input should be a v"),
+    ((*M, "confidence"), "high", "steps[0].confidence", "should be a valid number, not 'h"),
+    ((*M, "confidence"), 1.5, "steps[0].confidence", "should be less than or equal to 1, n"),
+    ((*M, "max_detections"), 0, "steps[0].max_detections", "should be greater than or equa"),
+    ((*M, "model_id"), "", "steps[0].model_id", "is empty: fill it in"),
+    ((*M, "class_filter"), "cat", "steps[0].class_filter", "should be a valid list, not '"),
+    ((*C, "disable_active_learning"), "yes", "steps[1].disable_active_learning", "should b"),
+    ((*C, "target_dataset"), 3, "steps[1].target_dataset", "should be a valid string, not 3"),
+    ((*C, "target_dataset_api_key"), 3, "steps[1].target_dataset_api_key", "should be a v"),
     (
         (*C, "active_learning_configuration"),
         [],
         "steps[1].active_learning_configuration",
-        "input should be a valid dictionary, not []",
+        "should be an object, not []",
     ),
     # unknown types
     ((*M, "type"), "ObjectDetectoinModel", "steps[0].type", "'ObjectDetectoinModel' is no type: d"),
@@ -212,7 +224,7 @@ FAULTS = [
     # selectors to nowhere
     ((*M, "image"), "$inputs.img", "steps[0].image", "'$inputs.img' refers to no input: did you"),
     ((*M, "image"), "image", "steps[0].image[0]", "'image' is no selector: write $inputs.<name>"),
-    ((*M, "image"), [], "steps[0].image", "value should have at least 1 item after validation"),
+    ((*M, "image"), [], "steps[0].image", "is empty: at least one is needed"),
     ((*M, "model_id"), "$inputs", "steps[0].model_id", "'$inputs' is no selector: write $inputs."),
     ((*M, "model_id"), "$steps.m.top", "steps[0].model_id", "'$steps.m.top' refers to a step: wr"),
     ((*M, "model_id"), "$inputs.image", "steps[0].model_id", "'$inputs.image' is an image: a va"),
@@ -279,7 +291,12 @@ FAULTS = [
         "outputs[0].selector",
         "'predictions' is no selector: write ",
     ),
-    (("outputs", 0, "coordinates_system"), "mine", "outputs[0].coordinates_system", "input shoul"),
+    (
+        ("outputs", 0, "coordinates_system"),
+        "mine",
+        "outputs[0].coordinates_system",
+        "should be ",
+    ),
 ]
 
 
@@ -398,9 +415,14 @@ def test_predictions_on_crops_do_not_belong_to_the_whole_image(through_a_filter)
 
 FILTER = "steps[2].filter_definition"
 DEFINITIONS = [
-    ({"operator": "bigger"}, f"{FILTER}.operator", "input should be 'equal', 'not_equal', "),
+    ({"operator": "bigger"}, f"{FILTER}.operator", "should be 'equal', 'not_equal', "),
     ({"field": "x"}, f"{FILTER}.field", "is unknown: did you mean 'field_name'?"),
-    ({"type": "Filter"}, FILTER, "input tag 'Filter' found using 'type' does not match any of"),
+    (
+        {"type": "Filter"},
+        f"{FILTER}.type",
+        "'Filter' is no type: known types: 'CompoundDetectionFilterDef",
+    ),
+    ({"type": 3}, f"{FILTER}.type", "'3' is no type: known types: 'CompoundDetectionFilterDef"),
     ({"reference_value": "$inputs.x"}, f"{FILTER}.reference_value", "'$inputs.x' refers to no in"),
 ]
 
@@ -416,6 +438,34 @@ def test_a_fault_in_a_filter_is_found_at_its_place(change, path, message):
 
     assert found[0] == path
     assert found[1].startswith(message)
+
+
+def test_a_filter_without_a_type_lacks_it():
+    document = bare()
+    step = filter_step("f", "m")
+    del step["filter_definition"]["type"]
+    document["steps"].append(step)
+
+    assert faults(document) == [(f"{FILTER}.type", "is missing: add it")]
+
+
+def test_a_filter_nested_too_deeply_is_one_readable_fault():
+    document = bare()
+    step = filter_step("f", "m")
+    plain = step["filter_definition"]
+    for _ in range(400):
+        step["filter_definition"] = {
+            "type": "CompoundDetectionFilterDefinition",
+            "operator": "and",
+            "left": step["filter_definition"],
+            "right": dict(plain),
+        }
+    document["steps"].append(step)
+
+    ((path, message),) = faults(document)
+
+    assert path == f"{FILTER}{11 * '.left'}..."
+    assert message == "is nested too deeply: make it flatter"
 
 
 def test_a_fault_deep_in_a_filter_is_found_at_its_place():
@@ -444,3 +494,107 @@ def test_the_package_names_what_it_has():
 
     assert all(hasattr(package, name) for name in package.__all__)
     assert not hasattr(package, "nothing")
+
+
+@pytest.mark.parametrize("section", ["inputs", "steps", "outputs"])
+@pytest.mark.parametrize("value", [[], {}, 3])
+def test_a_type_that_is_no_text_is_a_fault(section, value):
+    document = bare()
+    document[section][0]["type"] = value
+
+    path, message = faults(document)[0]
+
+    assert path == f"{section}[0].type"
+    assert message.startswith(f"{value!r} is no type: known types: ")
+
+
+@pytest.mark.parametrize("name", [3, "", None, ["m"]])
+def test_a_step_without_a_usable_name_makes_no_selector_to_nowhere(name):
+    document = bare()
+    document["steps"][0]["name"] = name
+
+    assert [path for path, _ in faults(document)] == ["steps[0].name"]
+
+
+def chain(length):
+    """Return a document whose steps stand in the opposite order of their work."""
+    document = bare()
+    sources = ["m", *(f"f{number}" for number in range(length))]
+    steps = [filter_step(f"f{number}", source) for number, source in enumerate(sources[:-1])]
+    document["steps"] = [*reversed(steps), *document["steps"]]
+    return document
+
+
+def test_a_long_chain_of_steps_is_put_in_order():
+    found = read_workflow(chain(1500))
+
+    assert [step.name for step in found.steps[:3]] == ["m", "f0", "f1"]
+    assert len(found.steps) == 1502
+
+
+def test_a_long_circle_of_steps_is_a_fault():
+    document = chain(1500)
+    document["steps"][1499]["predictions"] = "$steps.f1499.predictions"
+
+    ((path, message),) = faults(document)
+
+    assert path == "steps[0]"
+    names = " → ".join(f"f{number}" for number in range(1499, 1491, -1))
+    assert message == f"the steps wait for each other: {names} → … → f1499"
+
+
+CONFIGURATION = "steps[1].active_learning_configuration"
+CONFIGURATIONS = [
+    ({"max_image_size": [0, 1]}, f"{CONFIGURATION}.max_image_size[0]", "should be greater than 0"),
+    ({"sampling_strategies": 3}, f"{CONFIGURATION}.sampling_strategies", "should be a list"),
+    ({"enable": True}, f"{CONFIGURATION}.enable", "unknown key, did you mean 'enabled'?"),
+]
+
+
+@pytest.mark.parametrize(("more", "path", "message"), CONFIGURATIONS)
+@pytest.mark.parametrize("disabled", [False, True])
+def test_a_fault_in_a_configuration_is_found_at_its_place(more, path, message, disabled):
+    document = bare()
+    document["steps"][1]["active_learning_configuration"] |= more
+    document["steps"][1]["disable_active_learning"] = disabled
+
+    (found,) = faults(document)
+
+    assert found[0] == path
+    assert found[1].startswith(message)
+
+
+def test_a_configuration_that_is_switched_off_needs_nothing_more():
+    document = bare()
+    document["steps"][1]["active_learning_configuration"] = {"enabled": False}
+
+    assert read_workflow(document)
+
+
+def test_a_prediction_type_may_be_written_or_be_an_input():
+    for value in ("keypoints-detection", "$inputs.key", "$steps.m.prediction_type", None):
+        document = bare()
+        document["steps"][1]["prediction_type"] = value
+
+        assert read_workflow(document)
+
+
+TYPES = [
+    ("objects-detection", "'objects-detection' is no prediction type: did you mean 'object-det"),
+    ("$steps.m", "'$steps.m' is no selector: write $inputs.<name> or $steps.<step name>.<output>"),
+    ("$steps.m.image", "'$steps.m.image' is no prediction type: "),
+    ("$inputs.image", "'$inputs.image' is an image: a value is needed here"),
+    ("$inputs.kee", "'$inputs.kee' refers to no input: did you mean 'key'?"),
+    (3, "should be a valid string, not 3"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), TYPES)
+def test_a_prediction_type_that_is_none_is_a_fault(value, message):
+    document = bare()
+    document["steps"][1]["prediction_type"] = value
+
+    ((path, found),) = faults(document)
+
+    assert path == "steps[1].prediction_type"
+    assert found.startswith(message)

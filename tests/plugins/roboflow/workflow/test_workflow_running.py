@@ -18,7 +18,7 @@ from al_framework.api import (
 from al_framework.testing import make_context, sample_jpeg, sample_pixels
 from al_framework_roboflow.predictor import RoboflowInference, RoboflowInferenceOptions
 from al_framework_roboflow.step import StepResult
-from al_framework_roboflow.workflow import WorkflowFaultsError
+from al_framework_roboflow.workflow import WorkflowFaultsError, read_workflow
 
 CROP = {
     "type": "Crop",
@@ -124,7 +124,10 @@ BAD_STARTS = [
     ({"images": {}}, r"inputs.image: the image is not given"),
     ({"inputs": {"of": True}}, r"inputs.of: is no input: did you mean 'off'\?"),
     ({"inputs": {"image": PIXELS}}, r"inputs.image: is no input: known inputs: 'off'"),
-    ({"inputs": {"off": "yes"}}, r"steps\[1\].disable_active_learning: \$inputs.off: input shoul"),
+    (
+        {"inputs": {"off": "yes"}},
+        r"steps\[1\].disable_active_learning: \$inputs.off: should be a ",
+    ),
     (
         {"predictors": {"some/2": None}},
         (
@@ -385,12 +388,12 @@ def test_a_crop_outside_of_the_picture_is_one_failure(flow, run, heard):
 
 
 STATIC_FAULTS = [
-    ("AbsoluteStaticCrop", (1.5, 1, 1, 1), r"x_center: input should be a multiple of 1, not 1.5"),
-    ("AbsoluteStaticCrop", (1, 1, 0, 1), r"width: input should be greater than or equal to 1"),
-    ("AbsoluteStaticCrop", (-1, 1, 1, 1), r"x_center: input should be greater than or equal to 0"),
-    ("RelativeStaticCrop", (0.5, 0.5, 0, 1), r"width: input should be greater than 0, not 0"),
-    ("RelativeStaticCrop", (0.5, 1.1, 1, 1), r"y_center: input should be less than or equal to 1"),
-    ("RelativeStaticCrop", ("a", 0.5, 1, 1), r"x_center: input should be a valid number, not 'a'"),
+    ("AbsoluteStaticCrop", (1.5, 1, 1, 1), r"x_center: should be a multiple of 1, not 1.5"),
+    ("AbsoluteStaticCrop", (1, 1, 0, 1), r"width: should be greater than or equal to 1"),
+    ("AbsoluteStaticCrop", (-1, 1, 1, 1), r"x_center: should be greater than or equal to 0"),
+    ("RelativeStaticCrop", (0.5, 0.5, 0, 1), r"width: should be greater than 0, not 0"),
+    ("RelativeStaticCrop", (0.5, 1.1, 1, 1), r"y_center: should be less than or equal to 1"),
+    ("RelativeStaticCrop", ("a", 0.5, 1, 1), r"x_center: should be a valid number, not 'a'"),
 ]
 
 
@@ -417,6 +420,61 @@ def test_detections_without_boxes_cannot_be_cropped(flow, run):
 
     (problem,) = result.problems
     assert "predictions[0] has no box (KeyError: 'x'): x, y, width and height have" in problem
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "wide", None])
+def test_a_box_that_is_nowhere_cannot_be_cropped_and_its_neighbour_is(value, flow, run):
+    content = flow.document([flow.model(), CROP], generation=2)
+    answers = [
+        {"predictions": [flow.boxes(200, 100)[0] | {"width": value}]},
+        {"predictions": flow.boxes(200, 100)},
+    ]
+
+    result = run(
+        content,
+        images=[PIXELS, PIXELS],
+        predictors={"*": flow.Detector(lambda w, h: answers.pop(0))},
+    )
+
+    (problem,) = result.problems
+    assert "step 'crop': $inputs.image[0]: predictions[0] has no box (" in problem
+    assert len([one for one in result.steps["crop"]["crops"] if one is not None]) == 2
+
+
+def test_the_type_of_predictions_may_be_an_input(flow, run, heard):
+    content = plain(flow, prediction_type="$inputs.type")
+    content["inputs"].append(parameter("type"))
+
+    run(content, inputs={"type": "keypoints-detection"})
+
+    assert heard.calls[0]["prediction_type"] == ["keypoints-detection"]
+
+
+def test_a_type_of_predictions_that_is_none_is_refused_before_anything_happens(flow, run, heard):
+    content = plain(flow, prediction_type="$inputs.type")
+    content["inputs"].append(parameter("type"))
+
+    expected = r"steps\[1\].prediction_type: \$inputs.type: 'boxes' is no prediction type: "
+    with pytest.raises(WorkflowFaultsError, match=expected):
+        run(content, inputs={"type": "boxes"})
+
+    assert heard.calls == []
+
+
+def test_a_configuration_from_an_input_is_checked_before_anything_happens(flow, run, heard):
+    content = plain(flow, active_learning_configuration="$inputs.rules")
+    content["inputs"].append(parameter("rules"))
+    rules = flow.CONFIGURATION | {"jpeg_compression_level": 101}
+
+    expected = (
+        r"steps\[1\].active_learning_configuration.jpeg_compression_level: \$inputs.rules: should"
+    )
+    with pytest.raises(WorkflowFaultsError, match=expected):
+        run(content, inputs={"rules": rules})
+
+    assert heard.calls == []
+    assert run(content, inputs={"rules": flow.CONFIGURATION}).problems == ()
+    assert run(content, inputs={"rules": None}).problems == ()
 
 
 @pytest.mark.parametrize("generation", [1, 2])
@@ -795,3 +853,12 @@ def test_what_a_model_does_not_say_is_none(flow, run):
     content = flow.document([flow.model()], selector="$steps.m.inference_id")
 
     assert run(content).outputs["p"] == [None]
+
+
+def test_a_run_does_not_check_a_configuration_again(flow, run, monkeypatch):
+    content = plain(flow, disable_active_learning="$inputs.off")
+    content["inputs"].append(parameter("off", default_value=False))
+    workflow = read_workflow(content)
+    monkeypatch.setattr("al_framework.assembly.standalone.document_faults", None)
+
+    assert run(workflow).problems == ()

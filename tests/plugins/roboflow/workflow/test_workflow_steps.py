@@ -172,6 +172,14 @@ def test_an_offset_can_be_an_input(through):
     assert result.steps["s"]["predictions"][0][0]["width"] == 104.0
 
 
+@pytest.mark.parametrize("by", [float("inf"), float("nan")])
+def test_an_offset_is_a_finite_number(by, through):
+    step = {"type": "DetectionOffset", "offset_x": "$inputs.by", "offset_y": 0}
+
+    with pytest.raises(WorkflowFaultsError, match=r"offset_x: \$inputs.by: should be a finite num"):
+        through(step, declared=["by"], inputs={"by": by})
+
+
 def test_an_entry_without_a_box_cannot_be_enlarged(through):
     step = {"type": "DetectionOffset", "offset_x": 1, "offset_y": 1}
 
@@ -369,7 +377,7 @@ def test_a_consensus_takes_its_votes_from_an_input(agree):
 
 
 def test_a_consensus_refuses_an_input_that_does_not_fit(agree):
-    expected = r"steps\[2\].required_votes: \$inputs.v: input should be greater than or equal to 1"
+    expected = r"steps\[2\].required_votes: \$inputs.v: should be greater than or equal to 1"
     with pytest.raises(WorkflowFaultsError, match=expected):
         agree(ONE, OTHER, required_votes="$inputs.v", declared=["v"], inputs={"v": 0})
 
@@ -378,6 +386,14 @@ def test_entries_that_cannot_be_compared_are_one_failure(agree):
     (problem,) = agree([{"class": "cat", "confidence": 1}], ONE)
 
     assert "step 's': $inputs.image: an entry cannot be compared (KeyError: 'x')" in problem
+
+
+def test_boxes_that_are_nowhere_are_one_failure(agree):
+    (nan,) = agree([box(float("nan"), 5, 5, 5, detection_id="n")], ONE)
+    (endless,) = agree([box(float("inf"), 5, 5, 5, detection_id="n")], ONE)
+
+    assert "an entry cannot be compared (ValueError: " in nan
+    assert "an entry cannot be compared (OverflowError: " in endless
 
 
 def test_only_detections_in_one_picture_can_agree(flow, run):
