@@ -29,11 +29,12 @@ from al_framework.api import (
     Unlabelled,
 )
 from al_framework_roboflow.columns import document_of
+from al_framework_roboflow.documents import stated_image
 from al_framework_roboflow.masks import resized_values
+from al_framework_roboflow.rle import MASK_KEYS
 
 Extension: TypeAlias = Literal["json", "txt"]
 _AXES = (("x", "width"), ("y", "height"))
-_MASK_KEYS = ("rle", "rle_mask", "mask")
 _POINT_KEYS = ("points", "keypoints")
 
 
@@ -148,7 +149,7 @@ def in_stored_frame(
     width, height = stated or source_size
     factors = (image_size[0] / width, image_size[1] / height)
     if factors != (1, 1):
-        image = document.get("image") if stated else {}
+        image = stated_image(document) if stated else None
         moved["image"] = {**(image or {}), "width": image_size[0], "height": image_size[1]}
     entries = document.get("predictions")
     if isinstance(entries, list | tuple):
@@ -193,7 +194,7 @@ def _moved_entry(entry: object, factors: tuple[float, float], image_size: ImageS
                 _moved(point, factors) if isinstance(point, Mapping) else point
                 for point in moved[key]
             ]
-    for key in _MASK_KEYS:
+    for key in MASK_KEYS:
         if key in moved:
             moved[key] = resized_values(moved[key], image_size)
     return moved
@@ -213,8 +214,8 @@ def _is_number(value: Any) -> TypeIs[float]:
 
 
 def _stated_size(document: Mapping[str, Any]) -> tuple[float, float] | None:
-    image = document.get("image")
-    if not isinstance(image, Mapping):
+    image = stated_image(document)
+    if image is None:
         return None
     width, height = image.get("width"), image.get("height")
     if _is_number(width) and _is_number(height) and width > 0 and height > 0:

@@ -43,6 +43,14 @@ def one_response(document: object) -> Mapping[str, Any]:
     return document
 
 
+def stated_image(document: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return what a response says of its image, or None where it says nothing of that form."""
+    image = document.get("image")
+    if isinstance(image, list | tuple) and len(image) == 1:  # as responses to a batch of one
+        image = image[0]
+    return image if is_mapping(image) else None
+
+
 def _bears_a_mark(document: object) -> bool:
     if is_mapping(document):
         return any(key in document for key in _MARKS) and _OF_ANOTHER_ADAPTER not in document

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from typing_extensions import TypeIs
 
 from al_framework.api import Keypoints, RleMask
-from al_framework_roboflow.rle import read_mask
+from al_framework_roboflow.rle import MASK_KEYS, read_mask
 
 Floats = npt.NDArray[np.float64]
 Column = Sequence[Any]
@@ -25,7 +25,6 @@ Column = Sequence[Any]
 _BOX = ("x", "y", "width", "height")
 _BOX_AND_CONFIDENCE = (*_BOX, "confidence")
 _boxes_and_confidence = itemgetter(*_BOX_AND_CONFIDENCE)
-_MASK_KEYS = ("rle", "rle_mask", "mask")
 _READ = frozenset({*_BOX, "confidence", "class", "class_id", "points", "keypoints"})
 _MAX_ID = 2**63 - 1
 # (x, y, width, height) to (left, top, right, bottom). Halving is exact and so are products with 0
@@ -203,14 +202,23 @@ def _class_ids(column: Column | None) -> npt.NDArray[np.int64] | None:
             return np.fromiter(column, np.int64, len(column))
     except OverflowError:
         pass  # the road below finds the row
-    if None in column:
+    if any(value is None for value in column):
         return None
     for row, value in enumerate(column):
-        if not isinstance(value, int | np.integer) or not -_MAX_ID <= value <= _MAX_ID:
+        if not _is_id(value):
             raise UnreadableEntryError(
                 f"predictions[{row}].class_id is {shown(value)}: it has to be a whole number"
             )
     return np.array(column, dtype=np.int64)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int | np.integer) and bool(-_MAX_ID <= value <= _MAX_ID)
+
+
+def _is_empty(value: object) -> bool:
+    """Tell whether there are no points; an array is refused later, and cannot be asked here."""
+    return not isinstance(value, np.ndarray) and not value
 
 
 def _points(value: object, place: str) -> Floats:
@@ -224,14 +232,14 @@ def _points(value: object, place: str) -> Floats:
 
 def _polygons(column: Column) -> tuple[tuple[Floats, ...], ...]:
     return tuple(
-        (_points(value, f"predictions[{row}].points"),) if value else ()
+        () if _is_empty(value) else (_points(value, f"predictions[{row}].points"),)
         for row, value in enumerate(column)
     )
 
 
 def _keypoints(column: Column) -> tuple[Keypoints, ...]:
     return tuple(
-        _entry_keypoints(value or (), f"predictions[{row}].keypoints")
+        _entry_keypoints(() if _is_empty(value) else value, f"predictions[{row}].keypoints")
         for row, value in enumerate(column)
     )
 
@@ -248,13 +256,13 @@ def _entry_keypoints(points: Sequence[Mapping[str, Any]], place: str) -> Keypoin
         if None in confidence
         else finite_numbers(confidence, lambda row: f"{place}[{row}].confidence"),
         class_name=tuple(names) if all(isinstance(name, str) for name in names) else (),
-        class_id=np.array(ids, dtype=np.int64) if all(type(i) is int for i in ids) else None,
+        class_id=np.array(ids, dtype=np.int64) if all(map(_is_id, ids)) else None,
     )
 
 
 def _masks(columns: dict[str, Any]) -> tuple[RleMask | None, ...] | None:
     """Return the run-length encoded masks; the column that holds them is taken out."""
-    for key in _MASK_KEYS:
+    for key in MASK_KEYS:
         column = columns.get(key)
         if column is None:
             continue

@@ -17,7 +17,7 @@ from al_framework.api import (
     PredictionError,
     Unlabelled,
 )
-from al_framework_roboflow.documents import looks_like_a_response, one_response
+from al_framework_roboflow.documents import looks_like_a_response, one_response, stated_image
 from al_framework_roboflow.entries import (
     Rows,
     UnreadableEntryError,
@@ -27,11 +27,8 @@ from al_framework_roboflow.entries import (
     shown,
     texts,
 )
+from al_framework_roboflow.tasks import CLASSIFICATION, DETECTION_TASKS
 
-_DETECTION_TYPES = frozenset(
-    {"object-detection", "instance-segmentation", "keypoint-detection", "keypoints-detection"}
-)
-_CLASSIFICATION_TYPE = "classification"
 _MAX_SIDE = 1_000_000
 
 
@@ -94,9 +91,9 @@ def read_response(document: object, frame: Frame, prediction_type: str | None) -
     }
     if response.get("is_stub"):
         return _unlabelled(response, prediction_type, common)
-    if prediction_type in _DETECTION_TYPES:
+    if prediction_type in DETECTION_TASKS:
         return _detections(response, frame, prediction_type, common)
-    if prediction_type is None or prediction_type == _CLASSIFICATION_TYPE:
+    if prediction_type is None or prediction_type == CLASSIFICATION:
         return _by_shape(response, frame, prediction_type, common)
     try:
         return _by_shape(response, frame, prediction_type, common)
@@ -111,7 +108,7 @@ def _by_shape(
         return _multi_class(document, frame, prediction_type, common)
     if "predicted_classes" in document:
         return _multi_label(document, frame, prediction_type, common)
-    if prediction_type == _CLASSIFICATION_TYPE:
+    if prediction_type == CLASSIFICATION:
         raise UnreadableEntryError(
             "top is missing: a classification states its top class, or predicted_classes where an "
             "image can have several"
@@ -215,7 +212,7 @@ def _multi_class(
             lambda row: f"predictions[{row}].confidence",
         ),
         image_size=_stated_size(document) or frame.image.size,
-        prediction_type=_CLASSIFICATION_TYPE if prediction_type is None else prediction_type,
+        prediction_type=CLASSIFICATION if prediction_type is None else prediction_type,
         top=top,
         top_confidence=confidence,
         **common,
@@ -246,7 +243,7 @@ def _multi_label(
             lambda row: f"predictions[{names[row]!r}].confidence",
         ),
         image_size=_stated_size(document) or frame.image.size,
-        prediction_type=_CLASSIFICATION_TYPE if prediction_type is None else prediction_type,
+        prediction_type=CLASSIFICATION if prediction_type is None else prediction_type,
         predicted=tuple(predicted),
         **common,
     )
@@ -254,10 +251,8 @@ def _multi_label(
 
 def _stated_size(document: Mapping[str, Any]) -> ImageSize | None:
     """Return the picture's size as the document states it, or None where it does not."""
-    image = document.get("image")
-    if isinstance(image, list) and len(image) == 1:  # as responses to a batch of one state it
-        image = image[0]
-    if not is_mapping(image):
+    image = stated_image(document)
+    if image is None:
         return None
     width, height = image.get("width"), image.get("height")
     if type(width) is int and type(height) is int and width > 0 and height > 0:

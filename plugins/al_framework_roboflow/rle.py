@@ -10,6 +10,11 @@ from collections.abc import Mapping, Sequence
 
 from al_framework.api import RleMask
 
+MASK_KEYS = ("rle", "rle_mask", "mask")
+"""Where the entries of documents hold a mask."""
+
+_MAX_PIXELS = 2**28
+
 
 def decompress_counts(text: str) -> list[int]:
     """Return the run lengths that a compressed string stands for.
@@ -46,7 +51,8 @@ def read_mask(value: object) -> RleMask | None:
         None if the value does not have that form.
 
     Raises:
-        ValueError: It has the form, but its runs do not fill its size.
+        ValueError: It has the form, but its runs do not fill its size, or it is larger than any
+            picture: whoever decodes it needs a byte for each pixel.
     """
     if not isinstance(value, Mapping):
         return None
@@ -55,13 +61,15 @@ def read_mask(value: object) -> RleMask | None:
         return None
     if isinstance(counts, bytes):
         counts = counts.decode("latin-1")
-    if isinstance(counts, str):
-        runs = decompress_counts(counts)
-    elif isinstance(counts, Sequence):
-        runs = [int(count) for count in counts]
-    else:
+    if not isinstance(counts, Sequence):
         return None
-    height, width = (int(side) for side in size)
+    try:
+        height, width = (int(side) for side in size)
+        runs = decompress_counts(counts) if isinstance(counts, str) else [int(c) for c in counts]
+    except OverflowError:
+        raise ValueError("a size or run of a mask is not finite") from None
+    if height * width > _MAX_PIXELS:
+        raise ValueError(f"a mask of {width}x{height} pixels is larger than any picture")
     if sum(runs) != width * height or min(runs, default=0) < 0:
         raise ValueError(f"the runs of a mask add up to {sum(runs)}, not to {width}x{height}")
     return RleMask(size=(width, height), counts=tuple(runs))

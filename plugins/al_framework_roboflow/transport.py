@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import quote, urlencode, urlsplit
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 import requests
 import urllib3
@@ -55,8 +55,8 @@ class Transport:
         self._verify_tls = verify_tls
         self._auth = _KeyFirst(api_key)
         self._local = threading.local()
-        # Without a lock, which a fork could leave locked: only this set's own methods touch it.
-        self._sessions: WeakSet[requests.Session] = WeakSet()
+        # Without a lock, which a fork could leave locked: adding one and listing all are atomic.
+        self._sessions: WeakValueDictionary[int, requests.Session] = WeakValueDictionary()
 
     def send(
         self,
@@ -96,8 +96,10 @@ class Transport:
 
     def close(self) -> None:
         """Close every connection; a request after this opens new ones."""
-        for session in tuple(self._sessions):
-            session.close()
+        for reference in self._sessions.valuerefs():
+            session = reference()
+            if session is not None:
+                session.close()
 
     def _exchange(
         self,
@@ -151,7 +153,7 @@ class Transport:
         session.headers["User-Agent"] = f"al-framework/{__version__}"
         session.headers["Accept-Encoding"] = "gzip, deflate"  # whatever else is installed
         self._local.held = (os.getpid(), session)
-        self._sessions.add(session)
+        self._sessions[id(session)] = session
         return session
 
     def _failure(self, exc: Exception, asked: str) -> RoboflowApiError:

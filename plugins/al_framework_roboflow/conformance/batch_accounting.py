@@ -68,8 +68,18 @@ def deviation(case: Case) -> str | None:
         lookalikes = _lookalikes(case)
     except (UncountableBatchError, UnreadableReplyError):
         return UNREADABLE
+    if lookalikes is None:
+        return EXACT_ID
     same = has_batch_room(images, limit) == has_batch_room(images + lookalikes, limit)
     return None if same else EXACT_ID
+
+
+def follows(name: str, case: Case, given: dict[str, Any] | Refusal) -> bool:
+    """Tell whether an answer is the one that a deviation demands."""
+    if name == REFUSED or isinstance(given, Refusal):
+        return name == REFUSED and isinstance(given, Refusal) and bool(given.place)
+    # What is not counted, or cannot be, leaves room; Roboflow fails for a lookalike of no size.
+    return given["may_submit"] is True or (name == EXACT_ID and _lookalikes(case) is None)
 
 
 def _count(case: Case, calls: list[str]) -> int:
@@ -109,15 +119,19 @@ def _object(reply: Any) -> Mapping[str, Any]:
     return reply
 
 
-def _lookalikes(case: Case) -> int:
-    """Return how many images Roboflow counts on top, for ids that contain the batch's id."""
+def _lookalikes(case: Case) -> int | None:
+    """Return how many images Roboflow counts on top, for ids that contain the batch's id.
+
+    None is where it fails: one of those jobs does not say how many it holds.
+    """
     batch = find_batch(_batches(case), case["batch_name"])
     if batch is None or not batch.has_jobs or batch.id is None:
         return 0
-    return sum(
-        job.num_images or 0
+    counts = [
+        job.num_images
         for job in _jobs(case)
         if isinstance(job.source_batch, str)
         and batch.id in job.source_batch
         and not job.is_of(batch.id)
-    )
+    ]
+    return None if None in counts else sum(count or 0 for count in counts)

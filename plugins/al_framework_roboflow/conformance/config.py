@@ -19,8 +19,8 @@ DEVIATIONS: Final[Mapping[str, str]] = {
     "place; Roboflow accepts it, or finds out later (D26)",
     UNKNOWN_STRATEGY: "a strategy of a type that is not known here is left out of a fetched "
     "document as a whole; Roboflow still reads its limits and tags, and may fail on them",
-    NULL_TARGET: "null as target_workspace or target_project is as good as leaving it out; "
-    "Roboflow then has no target at all",
+    NULL_TARGET: "null or no text as target_workspace or target_project is as good as leaving it "
+    "out; Roboflow then has no target at all",
 }
 
 # What the recordings were made with; the documents do not say it.
@@ -71,7 +71,7 @@ def deviation(case: Case) -> str | None:
     if refusals(case):
         return REFUSED
     keys = ("target_workspace", "target_project")
-    written_as_null = any(document.get(key, "") is None for key in keys)
+    written_as_null = any(document.get(key, "some") in {None, ""} for key in keys)
     return NULL_TARGET if fetched.enabled and written_as_null else None
 
 

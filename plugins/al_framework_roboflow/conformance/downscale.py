@@ -7,12 +7,15 @@ from al_framework.testing.rules import scaled_size
 from al_framework_roboflow.conformance.strategies import REFUSED, Refusal
 
 ONE_PIXEL: Final = "at-least-one-pixel"
+WITH_A_POINT: Final = "whole-size-with-a-point"
 
 DEVIATIONS: Final[Mapping[str, str]] = {
     REFUSED: "max_image_size is not two whole numbers above zero, or the picture has no pixels; "
     "Roboflow fails with an error of OpenCV or Python, or takes a fraction (D26)",
     ONE_PIXEL: "where a side of an extremely long picture truncates to nothing one pixel is left; "
     "Roboflow loses the picture with an error of OpenCV (D9)",
+    WITH_A_POINT: "640.0 is the whole number 640, since JSON has one kind of number; Roboflow loses "
+    "every picture that it would have to scale down to it with an error of OpenCV",
 }
 
 Case: TypeAlias = Mapping[str, Any]
@@ -50,7 +53,9 @@ def deviation(case: Case) -> str | None:
     if limit is None or (height <= limit[0] and width <= limit[1]):
         return None
     # In whole numbers: the side that does not bind would be less than one.
-    return ONE_PIXEL if limit[1] * height < width or limit[0] * width < height else None
+    if limit[1] * height < width or limit[0] * width < height:
+        return ONE_PIXEL
+    return WITH_A_POINT if any(isinstance(n, float) for n in case["max_image_size"]) else None
 
 
 def follows(name: str, case: Case, given: dict[str, float] | Refusal) -> bool:
@@ -59,7 +64,11 @@ def follows(name: str, case: Case, given: dict[str, float] | Refusal) -> bool:
         return name == REFUSED and isinstance(given, Refusal)
     height, width = case["max_image_size"]
     sizes = (given["h"], given["w"])
-    return sizes in {(1, width), (height, 1)} and given["scale_x"] == given["w"] / case["w"]
+    if given["scale_x"] != given["w"] / case["w"]:
+        return False
+    if name == WITH_A_POINT:
+        return all(side > 0 for side in sizes) and (sizes[0] == height or sizes[1] == width)
+    return sizes in {(1, width), (height, 1)}
 
 
 def explains(name: str, _case: Case, expected: Any) -> bool:

@@ -83,21 +83,16 @@ def _follows_in_config(name: str, _case: Case, answer: Mapping[str, Mapping[str,
     return (name != REFUSED) or any(one["outcome"] == "error" for one in answer.values())
 
 
-def _follows_in_accounting(name: str, case: Case, answer: Any) -> bool:
-    """What is not counted, or cannot be, leaves room."""
-    return _follows(name, case, answer) and (name == REFUSED or answer["may_submit"] is True)
-
-
 KINDS: Final[Mapping[str, Kind]] = {
     "strategies": _kind(strategies),
     "batch_names": _kind(batch_names),
-    "limits": _kind(limits),
+    "limits": _kind(limits, explains=limits.explains),
     "downscale": _kind(downscale, follows=downscale.follows, explains=downscale.explains),
     "rescale": _kind(rescale, follows=rescale.follows, explains=rescale.explains),
     "encode": _kind(encode, follows=encode.follows, explains=encode.explains),
     "tags": _kind(tags),
     "forbidden": _kind(forbidden),
-    "batch_accounting": _kind(batch_accounting, follows=_follows_in_accounting),
+    "batch_accounting": _kind(batch_accounting, follows=batch_accounting.follows),
     "config": _kind(config, follows=_follows_in_config, comparable=config.comparable),
     "e2e": _kind(e2e, follows=e2e.follows, explains=e2e.explains, comparable=e2e.comparable),
 }

@@ -10,7 +10,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -23,8 +23,9 @@ BACKWARDS: Final = "clock-backwards"
 DEVIATIONS: Final[Mapping[str, str]] = {
     REFUSED: "a limit is not a whole number above zero, or of no period that there is; Roboflow "
     "finds out when it counts (D26)",
-    BACKWARDS: "the clock was set back, from one minute or hour to another of the same number; "
-    "Roboflow's minutes bear no hour and its hours no date, so it takes them for one, we do not",
+    BACKWARDS: "the clock was set back; Roboflow's minutes bear no hour and its hours no date, so it "
+    "may take two for one, and it gives credits back to the windows of the moment, which are then "
+    "not those that they were taken from (D22); ours are windows of time, whenever they are open",
 }
 
 _LIMIT: TypeAdapter[tuple[str, int]] = TypeAdapter(
@@ -50,9 +51,13 @@ def deviation(case: Case) -> str | None:
     ops = case["ops"]
     if any(True for _ in _refusals(ops)):
         return REFUSED
-    moments = [_moment(op) for op in ops]
-    pairs = itertools.combinations(moments, 2)
-    return BACKWARDS if any(_confused(*pair) for pair in pairs) else None
+    pairs = itertools.pairwise(_moment(op) for op in ops)
+    return BACKWARDS if any(later < earlier for earlier, later in pairs) else None
+
+
+def explains(name: str, case: Case, expected: object) -> bool:
+    """Tell whether recorded answers are those of Roboflow's way to count."""
+    return name == REFUSED or expected == list(_RoboflowsCounts().answers(case["ops"]))
 
 
 def _replay(ops: Sequence[_Op]) -> Iterator[Credit | None]:
@@ -60,7 +65,7 @@ def _replay(ops: Sequence[_Op]) -> Iterator[Credit | None]:
     simulator = LimitsSimulator()
     paid: dict[tuple[str, str], list[Credit]] = {}
     for op in ops:
-        scope = f"{op.get('ws', 'ws')}/{op.get('proj', 'proj')}"
+        scope = _scope(op)
         if op["op"] == "return":
             held = paid.get((scope, op["strategy"]))
             if held:
@@ -100,9 +105,48 @@ def _moment(op: _Op) -> float:
     return datetime.fromisoformat(op["t"]).replace(tzinfo=UTC).timestamp()
 
 
-def _confused(earlier: float, later: float) -> bool:
-    """Tell whether the clock went back to a window that Roboflow takes for the earlier one."""
-    if later >= earlier:
-        return False
-    minutes, hours = (abs(earlier // length - later // length) for length in (60, 3600))
-    return (minutes > 0 and minutes % 60 == 0) or (hours > 0 and hours % 24 == 0)
+class _RoboflowsCounts:
+    """Windows that are known by the number of their minute or hour, and forgotten after a while."""
+
+    _FORGOTTEN_AFTER_S: ClassVar = {"minutely": 120, "hourly": 7200, "daily": 90000}
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[object, ...], tuple[int, float]] = {}
+
+    def answers(self, ops: Sequence[_Op]) -> Iterator[str | None]:
+        for op in ops:
+            if op["op"] == "return":
+                self._add(op, op["strategy"], -1)
+                yield None
+                continue
+            paying = next(
+                (name for name, limits in op["matching"] if self._fits(op, name, limits)), None
+            )
+            if paying is not None:
+                self._add(op, paying, 1)
+            yield paying
+
+    def _fits(self, op: _Op, name: str, limits: Sequence[tuple[str, int]]) -> bool:
+        return all((self._count(op, name, period) or 0) < most for period, most in limits)
+
+    def _add(self, op: _Op, name: str, more: int) -> None:
+        for period, seconds in self._FORGOTTEN_AFTER_S.items():
+            count = self._count(op, name, period)
+            if count is None and more < 0:
+                continue  # nothing is known of that window
+            kept = max((count or 0) + more, 0), _moment(op) + seconds
+            self._counts[_window(op, name, period)] = kept
+
+    def _count(self, op: _Op, name: str, period: str) -> int | None:
+        count, until = self._counts.get(_window(op, name, period), (0, float("-inf")))
+        return None if until < _moment(op) else count
+
+
+def _window(op: _Op, name: str, period: str) -> tuple[object, ...]:
+    at = datetime.fromisoformat(op["t"])
+    number = {"minutely": at.minute, "hourly": at.hour, "daily": at.date()}[period]
+    return _scope(op), name, period, number
+
+
+def _scope(op: _Op) -> str:
+    return f"{op.get('ws', 'ws')}/{op.get('proj', 'proj')}"

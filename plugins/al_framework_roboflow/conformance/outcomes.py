@@ -1,7 +1,7 @@
 """What a recorded reply means, and what Roboflow makes of a prediction that it scales."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 Reply: TypeAlias = Mapping[str, Any]
@@ -13,6 +13,12 @@ _SAME = 1e-5  # Roboflow leaves a prediction alone whose factor is nearer to one
 _PASSING = frozenset({401, 402, 403, 404, 407, 408, 423, 425, 429})  # waited for, or for a person
 _NEVER = frozenset({501, 505})
 _CONFLICT = 409
+_DETECTIONS = ("object-detection", "instance-segmentation", "keypoint-detection")
+_LOOKED_AT: Final[Mapping[str, tuple[str, ...]]] = {
+    "close_to_threshold": (*_DETECTIONS, "classification"),
+    "classes_based": ("classification",),
+    "detections_number_based": _DETECTIONS,
+}
 
 
 def upload_outcome(reply: Reply) -> Outcome:
@@ -47,6 +53,17 @@ def is_success_to_roboflow(reply: Reply) -> bool:
     body = _body(reply)
     good = bool(body.get("success") and body.get("id"))
     return good and _status(reply) == 200 and not body.get("duplicate")
+
+
+def blind_to(strategies: Sequence[Mapping[str, Any]], kind: str) -> list[str]:
+    """Return which strategies of Roboflow take a frame with a prediction that cannot be read.
+
+    Its random strategy looks at no prediction, and so finds no fault in any. One that does look
+    fails, and then the frame is lost to all.
+    """
+    if any(kind in _LOOKED_AT.get(one["type"], ()) for one in strategies):
+        return []
+    return [one["name"] for one in strategies if one.get("traffic_percentage")]
 
 
 def as_roboflow_sends(document: Mapping[str, Any], factor: float, kind: str) -> dict[str, Any]:

@@ -36,6 +36,7 @@ from al_framework_roboflow.conformance.outcomes import (
     WELL,
     annotation_outcome,
     as_roboflow_sends,
+    blind_to,
     is_duplicate,
     is_success_to_roboflow,
     upload_outcome,
@@ -201,9 +202,7 @@ class Replay:
         if not isinstance(names, Refusal):
             return names
         self._deviate(REFUSED)
-        # Roboflow's random strategy looks at no prediction, and so finds no fault in any.
-        blind = [one for one in self._strategies if one["type"] == "random"]
-        return [] if self.ours else [one["name"] for one in blind if one["traffic_percentage"]]
+        return [] if self.ours else blind_to(self._strategies, self._kind)
 
     def _look_first(self, frame: Frame) -> tuple[list[Call], str, float]:
         """Ask for the size of a batch that nobody has asked for of late."""

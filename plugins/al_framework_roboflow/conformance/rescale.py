@@ -167,6 +167,8 @@ def _fault(case: Case) -> Refusal | None:
     except PredictionError as exc:
         return Refusal(place="prediction", message=str(exc.__cause__ or exc))
     image = case["prediction"].get("image")
+    if image is not None and not isinstance(image, Mapping):
+        return Refusal(place="prediction.image", message=f"{image!r} is no mapping")
     sides = () if image is None else (image.get("width"), image.get("height"))
     if any(type(side) is not int or side < 1 for side in sides):
         return Refusal(place="prediction.image", message=f"{image!r} is no size in pixels")

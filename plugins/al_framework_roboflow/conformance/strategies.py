@@ -117,6 +117,8 @@ def deviation(case: Case) -> str | None:
 def _check(case: Case) -> tuple[Sequence[tuple[str, Strategy[Any]]], Prediction] | Refusal:
     """Return what passes our validation, ready to be asked, or the first thing that does not."""
     strategies: dict[str, Strategy[Any]] = {}
+    if not isinstance(case["strategies"], list):
+        return Refusal(place="strategies", message=f"{case['strategies']!r} is no list")
     for index, entry in enumerate(case["strategies"]):
         place = f"strategies[{index}]"
         fault = _fault_of(entry, strategies, place)

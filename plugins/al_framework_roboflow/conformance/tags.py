@@ -28,7 +28,7 @@ def answer(case: Case) -> list[str] | Refusal:
     composed = compose_tags(
         environment=environment_tags(environ),
         configuration=_of_configuration(case),
-        strategy=_of_strategies(case)[case["sampling_strategy"]],
+        strategy=_of_strategy(case),
         model_id=case["model_id"],
         persist_predictions=bool(case["persist_predictions"]),
     )
@@ -42,9 +42,12 @@ def deviation(case: Case) -> str | None:
 
 def _refusals(case: Case) -> Iterator[Refusal]:
     """Yield what does not pass our validation, which sees types; a tag's letters are another's."""
-    lists = {"env_tags": case["env_tags"] or (), "tags": _of_configuration(case)} | {
-        f"strategies[{n}].tags": entry.get("tags", ()) for n, entry in enumerate(case["strategies"])
-    }
+    lists = {"env_tags": case["env_tags"] or (), "tags": _of_configuration(case)}
+    for n, entry in enumerate(case["strategies"]):
+        if not isinstance(entry, Mapping):
+            yield Refusal(place=f"strategies[{n}]", message=f"{entry!r} is no mapping")
+            return
+        lists[f"strategies[{n}].tags"] = entry.get("tags", ())
     for place, given in lists.items():
         if not isinstance(given, list | tuple):
             yield Refusal(place=place, message=f"{given!r} is no list")
@@ -52,8 +55,8 @@ def _refusals(case: Case) -> Iterator[Refusal]:
         for n, tag in enumerate(given):
             if not isinstance(tag, str):
                 yield Refusal(place=f"{place}[{n}]", message=f"{tag!r} is no text")
-    if case["sampling_strategy"] not in _of_strategies(case):
-        name = case["sampling_strategy"]
+    name = case["sampling_strategy"]
+    if name not in [entry.get("name") for entry in case["strategies"]]:
         yield Refusal(place="sampling_strategy", message=f"there is no strategy {name!r}")
     if not isinstance(case["model_id"], str):
         yield Refusal(place="model_id", message=f"{case['model_id']!r} is no text")
@@ -63,5 +66,6 @@ def _of_configuration(case: Case) -> Any:
     return () if case["tags"] == "absent" else case["tags"]
 
 
-def _of_strategies(case: Case) -> dict[str, Any]:
-    return {entry.get("name"): entry.get("tags", ()) for entry in case["strategies"]}
+def _of_strategy(case: Case) -> Any:
+    named = [one for one in case["strategies"] if one.get("name") == case["sampling_strategy"]]
+    return named[-1].get("tags", ())  # of two that have one name the last one's, as Roboflow does

@@ -132,6 +132,8 @@ def _about_one_size(picture: Picture, document: object) -> tuple[Picture, object
             f"has {size[0]}x{size[1]}: 'image' and 'predictions' have to come from the same step"
         )
     if lacking and isinstance(document, Mapping):
-        document = {**document, "image": {"width": size[0], "height": size[1]}}
+        rest = {key: value for key, value in document.items() if key != "image"}
+        # In front, where models state it: the annotation is this document.
+        document = {"image": {"width": size[0], "height": size[1]}, **rest}
     # A file has been read for its size; its bytes go on, so that it is read once.
     return picture if image.path is None else picture.of(image.encoded or b""), document

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from al_framework.api import Crop, Image, ImageError, ImageInput
+from al_framework_roboflow.entries import shown
 
 _DATA_URL = re.compile(r"^data:image/[a-z+.-]+;base64,", re.IGNORECASE)
 _BLANKS = re.compile(rb"\s+")
@@ -57,7 +58,7 @@ def read_picture(given: object) -> Picture:
         return Picture(value=value)
     if not isinstance(origin, Mapping):
         raise ImageError(
-            f"'origin_coordinates' of the image is {_shown(origin)}: it has to be a mapping"
+            f"'origin_coordinates' of the image is {shown(origin)}: it has to be a mapping"
         )
     return Picture(
         value=value,
@@ -93,7 +94,7 @@ def _value(given: Mapping[str, Any]) -> ImageInput:
     if kind == "pil":
         return _plain(value)
     known = ", ".join(repr(one) for one in _KINDS)
-    raise ImageError(f"an image of type {_shown(kind)} is not read here: pass one of {known}")
+    raise ImageError(f"an image of type {shown(kind)} is not read here: pass one of {known}")
 
 
 def _of_type(value: Any, types: Any, kind: str, wanted: str) -> ImageInput:
@@ -180,14 +181,7 @@ def _number(origin: Mapping[str, Any], key: str) -> float:
         round(number)  # no infinities
     except (TypeError, ValueError, OverflowError):
         raise ImageError(
-            f"'origin_coordinates' of the image gives {_shown(value)} for {key!r}: it has to be a "
+            f"'origin_coordinates' of the image gives {shown(value)} for {key!r}: it has to be a "
             "number of pixels"
         ) from None
     return number
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "missing"
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

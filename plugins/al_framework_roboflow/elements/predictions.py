@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from al_framework.api import (
     Classification,
     Detections,
@@ -11,15 +13,11 @@ from al_framework.api import (
     PredictionError,
     Unlabelled,
 )
+from al_framework_roboflow.documents import stated_image
 from al_framework_roboflow.elements.supervision import document_of, is_detections
+from al_framework_roboflow.entries import shown
+from al_framework_roboflow.tasks import CLASSIFICATION, DETECTION_TASKS
 
-DETECTION_TYPES = (
-    "object-detection",
-    "instance-segmentation",
-    "keypoint-detection",
-    "keypoints-detection",
-)
-CLASSIFICATION = "classification"
 # Random sampling takes these too; nobody looks into them.
 OTHER_TYPES = (
     "multi-label-classification",
@@ -28,8 +26,9 @@ OTHER_TYPES = (
     "qrcode-detection",
     "barcode-detection",
 )
-PREDICTION_TYPES = (*DETECTION_TYPES, CLASSIFICATION, *OTHER_TYPES)
+PREDICTION_TYPES = (*DETECTION_TASKS, CLASSIFICATION, *OTHER_TYPES)
 
+_NUMBERS = (int, float, np.integer, np.floating)
 _DOCUMENT_KEYS = ("predictions", "top", "predicted_classes", "is_stub")
 
 
@@ -68,7 +67,7 @@ def read_prediction(given: object, prediction_type: object = None) -> ReadPredic
     kind = stated or own or _type_of_shape(document)
     if isinstance(given, str) and kind != CLASSIFICATION:
         raise PredictionError(
-            f"the prediction is the name of a class, {_shown(given)}, and its type is {kind!r}: "
+            f"the prediction is the name of a class, {shown(given)}, and its type is {kind!r}: "
             f"pass detections, or {CLASSIFICATION!r} as 'prediction_type'"
         )
     return ReadPrediction(document=document, prediction_type=kind)
@@ -78,11 +77,11 @@ def stated_size(document: object) -> ImageSize | None:
     """Return ``(width, height)`` of the image that a prediction says it is about, or None."""
     if isinstance(document, Detections | Classification | Unlabelled):
         return document.image_size
-    image = document.get("image") if isinstance(document, Mapping) else None
-    if not isinstance(image, Mapping):
+    image = stated_image(document) if isinstance(document, Mapping) else None
+    if image is None:
         return None
     width, height = image.get("width"), image.get("height")
-    if not isinstance(width, int | float) or not isinstance(height, int | float):
+    if not isinstance(width, _NUMBERS) or not isinstance(height, _NUMBERS):
         return None  # the adapter says what is wrong with them
     if width != width // 1 or height != height // 1:
         return None
@@ -93,8 +92,8 @@ def lacks_size(document: object) -> bool:
     """Tell whether this is a document of labels that does not say how large their image is."""
     if not isinstance(document, Mapping) or document.get("is_stub"):
         return False
-    image = document.get("image")
-    return not isinstance(image, Mapping) or None in (image.get("width"), image.get("height"))
+    image = stated_image(document)
+    return image is None or None in (image.get("width"), image.get("height"))
 
 
 def _document(given: object, stated: str | None) -> Mapping[str, Any]:
@@ -155,7 +154,7 @@ def _confidence(entry: Mapping[str, Any]) -> float:
     value = entry.get("confidence")
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PredictionError(
-            f"the class {_shown(entry.get('class'))} has the confidence {_shown(value)}: it has to "
+            f"the class {shown(entry.get('class'))} has the confidence {shown(value)}: it has to "
             "be a number"
         )
     return value
@@ -181,9 +180,4 @@ def _checked_type(value: object, who: str) -> str | None:
     if isinstance(value, str) and value in PREDICTION_TYPES:
         return value
     known = ", ".join(repr(one) for one in PREDICTION_TYPES)
-    raise PredictionError(f"{who} is {_shown(value)}, which is unknown: choose one of {known}")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    raise PredictionError(f"{who} is {shown(value)}, which is unknown: choose one of {known}")

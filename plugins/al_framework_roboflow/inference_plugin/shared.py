@@ -8,9 +8,8 @@ import importlib
 import os
 import threading
 
+from al_framework_roboflow.client import DEFAULT_API_URL
 from al_framework_roboflow.pool import CollectorPool
-
-_API_URL = "https://api.roboflow.com"
 
 
 class _Shared:
@@ -51,4 +50,4 @@ def _api_url() -> str:
         url = getattr(importlib.import_module("inference.core.env"), "API_BASE_URL", None)
     except ModuleNotFoundError:
         url = os.environ.get("API_BASE_URL")
-    return str(url or _API_URL)
+    return str(url or DEFAULT_API_URL)

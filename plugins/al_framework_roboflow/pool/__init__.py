@@ -12,14 +12,15 @@ import threading
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from al_framework import Collector, RecentImages
-from al_framework.api import Clock, Counts
+from al_framework.api import Clock, Counts, SpoolError
+from al_framework_roboflow.client import DEFAULT_API_URL
 from al_framework_roboflow.pool.keys import (
     CollectorKey,
     PoolError,
@@ -66,7 +67,7 @@ class CollectorPool:
     def __init__(  # noqa: PLR0913 - all optional; the last two are for tests
         self,
         *,
-        api_url: str = "https://api.roboflow.com",
+        api_url: str = DEFAULT_API_URL,
         spool_root: Path | None = None,
         sinks: Sequence[Mapping[str, object]] | None = None,
         max_collectors: int = 32,
@@ -160,19 +161,32 @@ class CollectorPool:
             slot.waiting.append((job, size))
             if slot.opening:
                 return
+            if not self._started("al-pool-open", lambda: self._open_and_work(slot)):
+                slot.waiting.pop()
+                self._forget_waiting(size)
+                raise PoolError(
+                    f"no thread can be started to open the collector for the dataset "
+                    f"{key.dataset!r}: this image is not kept"
+                )
             slot.opening = True
             slot.users += 1
-            thread = threading.Thread(
-                target=self._open_and_work, args=(slot,), name="al-pool-open", daemon=True
-            )
-            self._threads.add(thread)
-        thread.start()
 
     def stats(self) -> Mapping[str, Counts]:
-        """Return the counts of every open collector, by a name that tells no key."""
+        """Return the counts of every open collector, by a name that tells no key.
+
+        One whose spool cannot be read is left out, which is logged.
+        """
         with self._lock:
             found = {slot.key.name: slot.collector for slot in self._slots.values()}
-        return {name: one.stats() for name, one in found.items() if one is not None}
+        counts: dict[str, Counts] = {}
+        for name, collector in found.items():
+            if collector is None:
+                continue
+            try:
+                counts[name] = collector.stats()
+            except SpoolError as exc:
+                logger.warning("the collector %s cannot be counted: %s", name, exc)
+        return counts
 
     def close(self) -> None:
         """Close every collector; safe to call twice.
@@ -187,8 +201,7 @@ class CollectorPool:
         atexit.unregister(self.close)
         deadline = self._now() + CLOSE_S
         for thread in threads:
-            if thread.ident is not None:
-                thread.join(self._left(deadline))
+            thread.join(self._left(deadline))
         with self._lock:
             self._finished = True
             slots = list(self._slots.values())
@@ -309,38 +322,60 @@ class CollectorPool:
                 forgotten = crowded or now - slot.used_at >= IDLE_S
                 if forgotten and not slot.lock.locked():
                     del self._slots[slot.key]
-            elif surplus > 0 or (now - slot.used_at >= IDLE_S and not slot.pending()):
+            elif surplus > 0 or now - slot.used_at >= IDLE_S:
+                self._retire(slot, unless_pending=surplus <= 0)
                 surplus -= 1
-                self._retire(slot)
         for tenant in set(self._recent) - {key.tenant for key in self._slots}:
             del self._recent[tenant]
 
     def _crowded(self) -> bool:
         return len(self._slots) > self._max_collectors * _SLOTS_PER_COLLECTOR
 
-    def _retire(self, slot: Slot) -> None:
+    def _retire(self, slot: Slot, *, unless_pending: bool) -> None:
         """Close one collector in the background; the pool's lock is held, and nobody uses it."""
-        collector = slot.collector
-        if collector is None or not slot.lock.acquire(blocking=False):
+        if not slot.lock.acquire(blocking=False):
             return
-        slot.collector = None
+        used_at = slot.used_at
 
         def close() -> None:
             try:
-                collector.close(CLOSE_S)
+                collector = self._taken_out(slot, used_at, unless_pending=unless_pending)
+                if collector is not None:
+                    collector.close(CLOSE_S)
             finally:
                 slot.lock.release()
                 with self._lock:
                     self._threads.discard(threading.current_thread())
 
-        thread = threading.Thread(target=close, name="al-pool-close", daemon=True)
-        self._threads.add(thread)
+        if not self._started("al-pool-close", close):
+            slot.lock.release()
+
+    def _taken_out(self, slot: Slot, used_at: float, *, unless_pending: bool) -> Collector | None:
+        """Return the collector of a slot, which has none from now on; None if it is still needed.
+
+        Not under the pool's lock: what one tenant has pending is read from the disk.
+        """
+        pending = unless_pending and slot.pending()
+        with self._lock:
+            if pending or slot.users or slot.used_at != used_at or self._finished:
+                return None
+            collector, slot.collector = slot.collector, None
         logger.info(
             "the collector %s rests and is closed; what it has not delivered stays in its spool "
             "until it is used again",
             slot.key.name,
         )
-        thread.start()
+        return collector
+
+    def _started(self, name: str, target: Callable[[], None]) -> bool:
+        """Tell whether a thread could be started; the pool's lock is held."""
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # too many of them, or the interpreter is about to end
+            return False
+        self._threads.add(thread)
+        return True
 
     def _start_empty(self) -> None:
         self._lock = threading.Lock()

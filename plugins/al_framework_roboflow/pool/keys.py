@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from al_framework.api import AlFrameworkError, Fault
+from al_framework_roboflow.entries import shown
 
 _KEY = re.compile(r"[!-~]{1,512}")
 _MAX_DATASET = 256
@@ -81,7 +82,7 @@ def make_key(api_key: SecretStr, target_dataset: object, configuration: object) 
         )
     if not isinstance(target_dataset, str) or not 0 < len(target_dataset) <= _MAX_DATASET:
         raise PoolError(
-            f"the target dataset is {_shown(target_dataset)}: pass the short name of a project"
+            f"the target dataset is {shown(target_dataset)}: pass the short name of a project"
         )
     if configuration is not None and not isinstance(configuration, Mapping):
         raise PoolError(
@@ -167,8 +168,3 @@ def _literal(value: Any) -> Any:
 def _digest(text: str) -> str:
     data = text.encode("utf-8", "surrogatepass")
     return hashlib.blake2b(data, digest_size=_HASH_BYTES, person=b"al-pool").hexdigest()
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from al_framework import Collector
+from al_framework.api import SpoolError
 from al_framework_roboflow.pool.keys import CollectorKey, PoolError
 
 Job: TypeAlias = Callable[[Collector | None], None]
@@ -54,8 +55,11 @@ class Slot:
             raise PoolError(str(self.failure), faults=self.failure.faults)
 
     def pending(self) -> int:
-        """Return how many datapoints are still in memory or on disk."""
+        """Return how many datapoints it can still deliver; it reads its spool for that."""
         if self.collector is None:
             return 0
-        counts = self.collector.stats()
+        try:
+            counts = self.collector.stats()
+        except SpoolError:
+            return 0  # nothing can be had from a spool that cannot be read
         return counts.queued + sum(sink.pending for sink in counts.sinks.values())

@@ -16,8 +16,6 @@ from al_framework.api import (
     Verdict,
 )
 from al_framework_roboflow.strategies.closeness import (
-    CLASSIFICATION_TASKS,
-    DETECTION_TASKS,
     Near,
     Scored,
     UnknownConfidenceError,
@@ -26,6 +24,7 @@ from al_framework_roboflow.strategies.closeness import (
     scored,
 )
 from al_framework_roboflow.strategies.fields import ClassNames, Fraction
+from al_framework_roboflow.tasks import CLASSIFICATION, DETECTION_TASKS
 
 _MIDDLE, _REACH = 0.5, 1.0
 # Of a class without a confidence the model counts as certain.
@@ -61,8 +60,8 @@ class ClassesBased(Strategy[ClassesBasedOptions]):
     """
 
     type_name = "classes_based"
-    tasks: ClassVar[frozenset[str] | None] = CLASSIFICATION_TASKS
-    also_reads: ClassVar[frozenset[str]] = DETECTION_TASKS
+    tasks: ClassVar[frozenset[str] | None] = frozenset({CLASSIFICATION})
+    also_reads: ClassVar[frozenset[str]] = frozenset(DETECTION_TASKS)
 
     def __init__(self, options: ClassesBasedOptions, context: Context) -> None:
         super().__init__(options, context)

@@ -18,8 +18,6 @@ from al_framework.api import (
     Verdict,
 )
 from al_framework_roboflow.strategies.closeness import (
-    CLASSIFICATION_TASKS,
-    DETECTION_TASKS,
     Near,
     Scored,
     UnknownConfidenceError,
@@ -28,6 +26,7 @@ from al_framework_roboflow.strategies.closeness import (
     scored,
 )
 from al_framework_roboflow.strategies.fields import ClassNames, Fraction
+from al_framework_roboflow.tasks import CLASSIFICATION, DETECTION_TASKS
 
 
 class CloseToThresholdOptions(Options):
@@ -78,7 +77,7 @@ class CloseToThreshold(Strategy[CloseToThresholdOptions]):
     """
 
     type_name = "close_to_threshold"
-    tasks: ClassVar[frozenset[str] | None] = DETECTION_TASKS | CLASSIFICATION_TASKS
+    tasks: ClassVar[frozenset[str] | None] = frozenset({*DETECTION_TASKS, CLASSIFICATION})
 
     def __init__(self, options: CloseToThresholdOptions, context: Context) -> None:
         super().__init__(options, context)

@@ -14,16 +14,6 @@ import numpy.typing as npt
 
 from al_framework.api import Classification, Detections
 
-DETECTION_TASKS = frozenset(
-    {
-        "object-detection",
-        "instance-segmentation",
-        "keypoint-detection",
-        "keypoints-detection",  # so spelt in Roboflow's documentation
-    }
-)
-CLASSIFICATION_TASKS = frozenset({"classification"})
-
 Scored: TypeAlias = tuple[str, float]
 """A class with its confidence."""
 

@@ -6,8 +6,9 @@ import numpy as np
 from pydantic import Field, StrictInt, ValidationInfo, field_validator
 
 from al_framework.api import Context, Detections, Frame, Options, Prediction, Strategy, Verdict
-from al_framework_roboflow.strategies.closeness import DETECTION_TASKS, Near, counted
+from al_framework_roboflow.strategies.closeness import Near, counted
 from al_framework_roboflow.strategies.fields import ClassNames, Fraction
+from al_framework_roboflow.tasks import DETECTION_TASKS
 
 _MIDDLE, _REACH = 0.5, 1.0
 
@@ -54,7 +55,7 @@ class DetectionsNumberBased(Strategy[DetectionsNumberBasedOptions]):
     """
 
     type_name = "detections_number_based"
-    tasks: ClassVar[frozenset[str] | None] = DETECTION_TASKS
+    tasks: ClassVar[frozenset[str] | None] = frozenset(DETECTION_TASKS)
 
     def __init__(self, options: DetectionsNumberBasedOptions, context: Context) -> None:
         super().__init__(options, context)

@@ -219,7 +219,7 @@ def test_one_tenants_failure_leaves_the_others_alone(pool, workshop):
 
     assert str(caught.value) == "no collector for the dataset 'bad': ValueError: no ***"
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
     assert take(pool, dataset="bad-not") is workshop.made[0]
 
 

@@ -135,7 +135,7 @@ def test_what_is_no_key_is_refused_without_being_shown(secret):
     ("dataset", "message"),
     [
         ("", "the target dataset is '': pass the short name of a project"),
-        (None, "the target dataset is None: pass the short name of a project"),
+        (None, "the target dataset is missing: pass the short name of a project"),
         ("x" * 300, "the target dataset is 'xxx"),
     ],
 )

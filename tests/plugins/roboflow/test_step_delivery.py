@@ -117,6 +117,7 @@ def test_image_and_predictions_arrive_in_the_project(step, pool, server):
     [image] = images(server)
     assert (image.batch, list(image.tags)) == ("b", ["all", "p-workflows"])
     sent = json.loads(image.annotations[0].body)
+    assert list(sent) == ["image", "predictions"]
     assert sent["image"] == {"width": 100, "height": 50}
     assert sent["predictions"] == [ENTRY]
 

@@ -111,6 +111,10 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 server.connections += 1
                 self.number = server.connections
 
+        def handle(self) -> None:
+            with contextlib.suppress(ConnectionError):  # an endless answer is not read to its end
+                super().handle()
+
         def do_GET(self) -> None:
             length = int(self.headers.get("Content-Length", 0))
             request = Request(

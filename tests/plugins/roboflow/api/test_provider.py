@@ -5,9 +5,10 @@ import pytest
 
 from al_framework.api import ProvidedConfiguration, Target
 from al_framework.testing import make_context
-from al_framework.testing.contracts import ComponentContract
+from al_framework.testing.contracts import ConfigurationProviderContract
 from al_framework_roboflow.client import RoboflowApiError
 from al_framework_roboflow.provider import RoboflowConfiguration
+from al_framework_roboflow.server import Project, State, Workspace, running_server
 
 WIRE = Path(__file__).resolve().parents[4].parent / "shared" / "wire"
 KEY = "test-api-key"
@@ -31,9 +32,21 @@ def make(server, tmp_path):
         provider.close()
 
 
-class TestContract(ComponentContract):
+class TestContract(ConfigurationProviderContract):
     component = RoboflowConfiguration
-    options = {"api_key": KEY, "project": "ds"}
+
+    @pytest.fixture(autouse=True)
+    def remote(self):
+        project = Project("ds", configuration=DOCUMENT)
+        with running_server(State(workspaces=[Workspace("ws", [project])])) as server:
+            self.server = server
+            yield
+
+    def prepare(self, directory):
+        return {"api_key": KEY, "project": "ds", "api_url": self.server.url}
+
+    def break_server(self):
+        self.server.fail(endpoint="any", status=503)
 
 
 def test_the_document_is_fetched_and_the_workspace_asked_for_once(server, make):
