@@ -47,6 +47,22 @@ class RleMask:
         height, width = mask.shape
         return cls(size=(width, height), counts=tuple(counts))
 
+    def resized(self, size: ImageSize) -> "RleMask":
+        """Return the mask at another ``(width, height)``, without half-tones.
+
+        Nearest neighbour: the middle of each new pixel falls into one old pixel.
+
+        Raises:
+            ValueError: As for `to_array`.
+        """
+        if size == self.size:
+            return self
+        columns, rows = (
+            ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
+            for new, old in zip(size, self.size, strict=True)
+        )
+        return RleMask.from_array(self.to_array()[rows[:, np.newaxis], columns])
+
     def to_array(self) -> Bits:
         """Decode to a boolean array ``(h, w)``.
 

@@ -1,16 +1,18 @@
 """From an Active Learning document to the plan that the engine works by.
 
 At the start for the document in the file, and again whenever a provider brings another one. A
-strategy of the same name, type and options goes on with what it knows; the others are started
-anew, and what they replace is closed with everything else at the end, since frames may still be on
-their way through it.
+strategy of the same name, type and options goes on with what it knows, also after a time in which
+collection was switched off; the others are started anew, and what they replace is closed when the
+last frame has passed it.
 """
 
 import hashlib
 import json
 import threading
-from collections.abc import Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -30,6 +32,21 @@ from al_framework.pipeline.tally import Tally
 
 SWITCHED_OFF = "active_learning.enabled is false"
 NOTHING_KNOWN = "no strategy of the document is known here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Started:
+    """A strategy at work.
+
+    Attributes:
+        strategy: As configured.
+        slot: What asks it; frames on their way hold it, too.
+        stack: Closes its instances.
+    """
+
+    strategy: StrategyEntry
+    slot: StrategySlot
+    stack: ExitStack
 
 
 class Planner:
@@ -74,27 +91,50 @@ class Planner:
         self._environment_tags = tuple(environment_tags)
         self._sources = tuple(sources) or ("",)
         self.sink_target = Target()
-        self._slots: dict[str, tuple[StrategyEntry, StrategySlot]] = {}
+        self._started: Mapping[str, _Started] = {}
+        self._replaced: list[tuple[weakref.ref[StrategySlot], ExitStack]] = []
         self._lock = threading.Lock()
         self._closed = False
 
     def start(self, collection: Collection) -> bool:
         """Start the strategies of a document, ahead of its plan; False after `close`.
 
+        A document without any, which collects nothing, leaves those of the one before at rest.
+
         Raises:
             ComponentError: One could not be started; then none is.
         """
-        with ExitStack() as started:
-            slots = {e.entry.name: (e, self._slot(e, started)) for e in collection.strategies}
+        before = self._started
+        with ExitStack() as stack:
+            started = {s.entry.name: self._start(s, stack) for s in collection.strategies}
             with self._lock:
                 if self._closed:
                     return False
-                self._stack.push(started.pop_all())
-        for name, (_, slot) in slots.items():
-            if name not in self._slots or self._slots[name][1] is not slot:
-                slot.tally.disabled = False  # what was switched off had other options
-        self._slots = slots
+                self._stack.push(stack.pop_all())
+        if not started:
+            return True
+        for name, one in started.items():
+            if before.get(name) is not one:
+                one.slot.tally.disabled = False  # what was switched off had other options
+        self._replaced += [
+            (weakref.ref(one.slot), one.stack)
+            for name, one in before.items()
+            if started.get(name) is not one
+        ]
+        self._started = started
         return True
+
+    def tidy(self) -> None:
+        """Close the strategies that were replaced, once no frame is on its way through them."""
+        with self._lock:  # at the end everything is closed, and by another thread
+            if self._closed:
+                return
+            waiting, self._replaced = self._replaced, []
+            for slot, stack in waiting:
+                if slot() is None:
+                    stack.close()
+                else:
+                    self._replaced.append((slot, stack))
 
     def plan(
         self,
@@ -120,7 +160,7 @@ class Planner:
         """
         if not self.start(collection):
             return None
-        slots = [slot for _, slot in self._slots.values()]
+        slots = [one.slot for one in self._started.values()]
         target = self._target(collection, provided)
         self._tally.expect({slot.name: slot.tally for slot in slots})
         self._ledger.update(_limits(collection.strategies), scope=self._scope(target))
@@ -141,15 +181,15 @@ class Planner:
         """Go on in the child with a lock that nobody holds."""
         self._lock = threading.Lock()
 
-    def _slot(self, strategy: StrategyEntry, started: ExitStack) -> StrategySlot:
+    def _start(self, strategy: StrategyEntry, stack: ExitStack) -> _Started:
         entry = strategy.entry
-        known = self._slots.get(entry.name)
-        if known is not None and _is_same(known[0], strategy):
-            return known[1]
-        stacks = [started]  # later instances, one for each source, close with everything else
+        known = self._started.get(entry.name)
+        if known is not None and _is_same(known.strategy, strategy):
+            return known
+        own = stack.enter_context(ExitStack())  # for later instances, too, one for each source
 
         def build(source: str) -> Strategy:
-            built = cast("Strategy", self._starter.start(entry, stacks[0]))
+            built = cast("Strategy", self._starter.start(entry, own))
             load_state(built, source)
             return built
 
@@ -163,8 +203,7 @@ class Planner:
         )
         for name in self._sources:
             slot.instance(name)  # a stateful one that cannot start should do so now
-        stacks[0] = self._stack
-        return slot
+        return _Started(strategy=strategy, slot=slot, stack=own)
 
     def _target(self, collection: Collection, provided: Target | None) -> Target:
         document = collection.active_learning
@@ -176,9 +215,9 @@ class Planner:
         )
 
     def _scope(self, target: Target) -> str:
-        if target.workspace is None or target.project is None:
+        if target.project is None:
             return self._configuration.name
-        return f"{target.workspace}/{target.project}"
+        return f"{target.workspace or ''}/{target.project}"
 
     def _rules(self, collection: Collection) -> CollectionRules:
         configuration, document = self._configuration, collection.active_learning

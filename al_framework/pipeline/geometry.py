@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from al_framework.api import Detections, ImageSize, Keypoints, Prediction, RleMask
+from al_framework.api import Detections, ImageSize, Keypoints, Prediction
 from al_framework.api.predictions import Floats
 
 
@@ -36,7 +36,7 @@ def rescale_prediction(prediction: Prediction, size: ImageSize) -> Prediction:
         polygons=None
         if polygons is None
         else tuple(tuple(_scaled(ring, factor, limit) for ring in rings) for rings in polygons),
-        masks=None if masks is None else tuple(_resized(mask, size) for mask in masks),
+        masks=None if masks is None else tuple(mask and mask.resized(size) for mask in masks),
         keypoints=None if keypoints is None else tuple(_moved(k, factor) for k in keypoints),
         image_size=size,
     )
@@ -49,14 +49,3 @@ def _scaled(points: Floats, factor: Floats, limit: Floats) -> Floats:
 
 def _moved(keypoints: Keypoints, factor: Floats) -> Keypoints:
     return dataclasses.replace(keypoints, xy=keypoints.xy * factor)
-
-
-def _resized(mask: RleMask | None, size: ImageSize) -> RleMask | None:
-    if mask is None or mask.size == size:
-        return mask
-    # Nearest: the middle of each new pixel falls into one old pixel; a mask has no half-tones.
-    columns, rows = (
-        ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
-        for new, old in zip(size, mask.size, strict=True)
-    )
-    return RleMask.from_array(mask.to_array()[rows[:, np.newaxis], columns])

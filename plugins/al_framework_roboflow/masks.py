@@ -10,8 +10,6 @@ Source: COCO API (``common/maskApi.c``, ``rleToString``).
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from al_framework.api import ImageSize, RleMask
 from al_framework_roboflow.rle import read_mask
 
@@ -55,19 +53,10 @@ def resized_values(values: object, size: ImageSize) -> object:
     counts = values["counts"]
     if mask.size == size:
         return {**values, "counts": counts.decode()} if isinstance(counts, bytes) else values
-    resized = _resized(mask, size)
+    resized = mask.resized(size)
     as_text = isinstance(counts, str | bytes)
     return {
         **values,
         "size": [size[1], size[0]],
         "counts": compress_counts(resized.counts) if as_text else list(resized.counts),
     }
-
-
-def _resized(mask: RleMask, size: ImageSize) -> RleMask:
-    # Nearest, as the framework's own rescaling: the middle of each new pixel falls into an old one.
-    columns, rows = (
-        ((np.arange(new) + 0.5) * (old / new)).astype(np.intp)
-        for new, old in zip(size, mask.size, strict=True)
-    )
-    return RleMask.from_array(mask.to_array()[rows[:, np.newaxis], columns])

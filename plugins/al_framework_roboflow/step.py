@@ -279,6 +279,8 @@ class ActiveLearningDataCollector:
         reason = ticket.reason
         lost = ticket.status == "invalid"
         message = _MESSAGES.get(ticket.status, reason)
+        if ticket.status == "not_selected" and reason:  # collection is off
+            message = f"nothing is collected: {reason}"
         if ticket.status == "dropped":
             lost = reason not in _ORDINARY_DROPS
             message = _ORDINARY_DROPS.get(reason, f"the image is lost: {reason}")

@@ -168,7 +168,7 @@ def test_an_answer_that_is_none_is_an_error(build, server, answered):
         (Target(workspace="w"), Target(workspace="x", project="p"), {}, "w/p"),
         (Target(workspace="w", project="p"), Target(), {"target_project": "q"}, "w/q"),
         (Target(workspace="w", project="p"), Target(), {"target_workspace": "v"}, "v/p"),
-        (Target(project="p"), Target(), {}, "line"),
+        (Target(project="p"), Target(), {}, "/p"),
         (Target(), Target(), {}, "line"),
     ],
 )

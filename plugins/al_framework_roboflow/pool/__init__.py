@@ -45,11 +45,12 @@ _SLOTS_PER_COLLECTOR = 8
 class CollectorPool:
     """Collectors by API key, dataset and configuration, created on first use.
 
-    Each has a spool directory of its own under `spool_root`, called after hashes; API keys are
+    Key and dataset have a spool directory under `spool_root`, called after a hash; API keys are
     written nowhere. A collector that could not be made is tried again after a minute. One that has
     not been used for ten minutes and has delivered everything is closed, and so is the least
     recently used one when there are too many. What it could not deliver in five seconds stays in
-    its spool, and is delivered when the same key, dataset and configuration are used again.
+    its spool, and is delivered when the same key and dataset are used again. Limits are counted in
+    the spool, so a changed configuration goes on with what an earlier one has spent.
 
     A forked child begins with an empty pool. At exit the pool is closed.
 
@@ -58,7 +59,7 @@ class CollectorPool:
         spool_root: Directory of the spools; by default the environment's ``AL_SPOOL_DIR``, else
             ``.al`` in the current directory.
         sinks: Where to send pictures instead of Roboflow, as in a configuration file;
-            ``{collector}`` in a text stands for a name of each collector's own.
+            ``{collector}`` in a text stands for a name of key and dataset.
         max_collectors: Collectors open at once, apart from those in use at that moment.
         clock: Time; the system's by default.
         build: Makes a collector of a configuration; `Collector.from_config` by default.

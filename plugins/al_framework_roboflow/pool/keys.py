@@ -55,9 +55,16 @@ class CollectorKey:
     @property
     def name(self) -> str:
         """A name for directories and messages, different for every key."""
+        return f"{self.place}-{self.configuration_hash}"
+
+    @property
+    def place(self) -> str:
+        """A name for the spool, the same for every configuration of one key and dataset.
+
+        So limits go on when a document changes, and what an earlier one left is delivered.
+        """
         words = re.sub(r"[^A-Za-z0-9]+", "-", self.dataset).strip("-")[:24] or "dataset"
-        rest = _digest(f"{self.dataset}\0{self.configuration_hash}")
-        return f"{words}-{self.tenant}-{rest}"
+        return f"{words}-{_digest(f'{self.tenant}{self.dataset}')}"
 
     def redacted(self, text: str) -> str:
         """Return the text without the API key."""
@@ -118,8 +125,8 @@ def collection_document(
         key: Whose it is.
         api_url: Where Roboflow's API is.
         spool_root: Directory of all spools.
-        sinks: Other sinks than Roboflow. ``{collector}`` in a text becomes a name of the
-            collector's own, so that tenants do not share a directory; a sink of type ``roboflow``
+        sinks: Other sinks than Roboflow. ``{collector}`` in a text becomes a name for
+            key and dataset, so that tenants do not share a directory; a sink of type ``roboflow``
             is given the project, the key and the address unless it states them.
     """
     account: dict[str, Any] = {
@@ -130,9 +137,9 @@ def collection_document(
     document: dict[str, Any] = {
         "name": key.name,
         "adapter": {"type": "roboflow_response"},
-        "spool": {"path": _literal(str(spool_root / key.name))},
+        "spool": {"path": _literal(str(spool_root / key.place))},
         "sinks": [
-            {**(account if sink.get("type") == "roboflow" else {}), **_named(sink, key.name)}
+            {**(account if sink.get("type") == "roboflow" else {}), **_named(sink, key.place)}
             for sink in sinks or [{"type": "roboflow"}]
         ],
     }

@@ -90,7 +90,7 @@ def test_pictures_go_to_roboflow_and_wait_in_a_spool_of_their_own():
             "api_url": "http://localhost",
         }
     ]
-    assert made["spool"] == {"path": f"/spools/{one.name}"}
+    assert made["spool"] == {"path": f"/spools/{one.place}"}
     assert made["name"] == one.name
 
 
@@ -105,8 +105,8 @@ def test_other_sinks_are_given_a_name_of_their_own_and_the_account():
 
     assert made[0] == {
         "type": "directory",
-        "path": f"out/{one.name}",
-        "more": [{"a": one.name, "b": 1}],
+        "path": f"out/{one.place}",
+        "more": [{"a": one.place, "b": 1}],
     }
     assert made[1]["project"] == "mirror"
     assert made[1]["api_key"] == SECRET

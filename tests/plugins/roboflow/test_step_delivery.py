@@ -331,3 +331,21 @@ def test_parent_and_child_of_a_fork_both_collect(tmp_path):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list((tmp_path / "out").rglob("*.jpg"))) == 3
+
+
+def limited(tag):
+    document = rules(tag)
+    document["sampling_strategies"][0]["limits"] = [{"type": "daily", "value": 2}]
+    return document
+
+
+def test_a_changed_document_goes_on_with_the_limits_of_the_one_before(server, pool, step, caplog):
+    for seed in range(3):
+        step.run(**arguments(image=array(seed), active_learning_configuration=limited("old")))
+    delivered(pool)
+    for seed in range(3, 6):
+        step.run(**arguments(image=array(seed), active_learning_configuration=limited("new")))
+    delivered(pool)
+
+    assert [("old", "p-workflows")] * 2 == [image.tags for image in images(server)]
+    assert 4 == sum(counts.limited for counts in pool.stats().values())
