@@ -37,7 +37,7 @@ from al_framework.pipeline.snapshot import snapshot
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.005
-RING_DEADLINE_S = 5.0
+RING_DEADLINE_S = 10.0  # longer than the spool's thread waits for the size of a batch
 
 _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 

@@ -33,8 +33,10 @@ from al_framework.api import (
     hookimpl,
 )
 from al_framework.assembly import assemble
+from al_framework.collector import RING_DEADLINE_S
 from al_framework.config.loading import load_configuration, read_document
 from al_framework.host.plugins import PluginHost
+from al_framework.pipeline.delivery.batch_looks import FIRST_LOOK_S
 from al_framework.pipeline.engine import Engine
 from al_framework.testing import sample_jpeg, sample_pixels
 
@@ -862,3 +864,8 @@ def test_closing_at_once_writes_down_what_is_queued(collect):
     counts = collector.stats()
 
     assert (counts.accepted, counts.queued, counts.dropped) == (5, 0, {})
+
+
+def test_the_end_waits_for_longer_than_a_sink_may_take_to_tell_the_size_of_a_batch():
+    """Else a short program would lose the frames behind a server that does not answer."""
+    assert RING_DEADLINE_S >= FIRST_LOOK_S + 1.0

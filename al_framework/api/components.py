@@ -129,14 +129,18 @@ class Component(ABC, Generic[OptionsT]):
         """Get ready: import heavy packages, open files, load models.
 
         Called once, before the first frame, on the thread that starts the run. An error ends the
-        run before it begins and names the instance.
+        run before it begins and names the instance. Strategies of a document that a configuration
+        provider brings while the run goes on start on the provider's thread; an error there is
+        logged, and the last document holds.
         """
 
     def close(self) -> None:
         """Let go of everything.
 
         Called at the end on the thread that started the run; must be safe without `start` and
-        when called twice. An error is logged and nothing else.
+        when called twice. A strategy that another document has replaced is closed on the
+        configuration provider's thread, once no frame is on its way through it. An error is logged
+        and nothing else.
         """
 
 
@@ -369,7 +373,11 @@ class ConfigurationProvider(Component[OptionsT]):
 
         The last document is kept on disk under this name, for the time before the first answer of
         the next run; whoever has another key or asks for another project must not find it. It must
-        not tell the key.
+        not tell the key. Empty (the default) keeps nothing on disk: every run then waits for its
+        first answer.
+
+        Called once, after `start`; must not touch the network. An error is logged and counts as
+        empty.
         """
         return ""
 

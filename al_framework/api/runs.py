@@ -87,7 +87,9 @@ class Counts:
         accepted: Frames that are on disk for delivery, or delivered already.
         queued: Frames in memory, not yet accepted.
         dropped: Frames lost, by reason: ``invalid_image``, ``invalid_prediction``, ``failed`` (a
-            predictor or adapter raised something else), ``ring_full``, ``spool_full``,
+            predictor or adapter raised something else), ``no_configuration`` (a provider has not
+            brought a document yet), ``recently_sent`` (another collector has sent the picture to
+            the same dataset within the last minutes), ``ring_full``, ``spool_full``,
             ``spool_error``, ``batch_full``, ``shutdown``.
         skipped: Frames a source did not offer, since an earlier run had dealt with them.
         strategies: By strategy, in configuration order.

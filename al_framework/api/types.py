@@ -169,6 +169,8 @@ class Datapoint:
         image: JPEG bytes as they are delivered.
         image_size: ``(width, height)`` of `image` in pixels.
         prediction: The model's proposal in pixels of `image`, or None where none is to be sent.
+            An `Unlabelled` one holds the document of a task that we do not read, as it was given:
+            its coordinates, if it has any, are those of the source picture.
             Its ``document`` is the source document with the coordinates it came with: pixels of
             the size it states itself, else of `source_size`.
         source_size: ``(width, height)`` of the upright frame before down-scaling; `image_size`

@@ -170,7 +170,7 @@ class Builder:
             clock=self._clock,
             configuration_hash=self._configuration.configuration_hash,
             mask=mask,
-            report=engine.report,
+            report=_reporter(engine.tally, capped=False),
         )
         self._stack.callback(refresher.close)
         refresher.restore()
@@ -266,19 +266,22 @@ def _first_target(sinks: Mapping[str, Sink], report: Reporter) -> Target:
 
 def _identity(provider: ConfigurationProvider, entry: ComponentEntry) -> str:
     try:
-        return str(provider.identity)
+        identity: object = provider.identity
+        if not isinstance(identity, str):
+            raise TypeError("identity is no text")
     except Exception as exc:  # noqa: BLE001 - a plugin boundary: it only means that nothing is kept
         # Not its text: that may hold the key which an identity is made from.
         text = "configuration provider %r: its identity fails with %s, so no document is kept"
         logger.warning(text, entry.name, type(exc).__name__)
         return ""
+    return identity
 
 
 def _reporter(tally: Tally, *, capped: bool = True) -> Reporter:
     """Return a reporter; many bad frames must not hide a strategy that is switched off."""
 
     def report(text: str, exc: BaseException | None) -> None:
-        if tally.problem(text, capped=capped):
+        if tally.problem(text, capped=capped) or not capped:
             logger.warning("%s", text, exc_info=exc)
 
     return report

@@ -10,6 +10,7 @@ import logging
 import os
 import tempfile
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Keeper:
     """
 
     def __init__(self, directory: Path, identity: str, *, mask: Mask, read_only: bool) -> None:
-        digest = hashlib.sha256(identity.encode()).hexdigest()
+        digest = hashlib.sha256(identity.encode("utf-8", "backslashreplace")).hexdigest()
         self._path = directory / f"last-{digest[:32]}.json" if identity else None
         self._identity = digest
         self._mask = mask
@@ -54,13 +55,16 @@ class Keeper:
 
     def read(self) -> KeptAnswer | None:
         """Return the last answer; None if there is none, or none that can be read."""
-        if self._path is None or not self._path.is_file():
+        if self._path is None:
             return None
         try:
+            if not self._path.is_file():
+                return None
             with self._path.open("rb") as file:
                 values = json.loads(file.read(_MAX_BYTES))
             return self._parsed(values)
-        except (OSError, ValueError, TypeError, KeyError) as exc:  # torn, or another version's
+        # Torn, tampered with, or another version's: whatever it is, the start goes on.
+        except (OSError, ValueError, TypeError, KeyError, OverflowError, RecursionError) as exc:
             logger.warning("the kept document '%s' cannot be read: %s", self._path, exc)
             return None
 
@@ -76,9 +80,11 @@ class Keeper:
             "target": asdict(provided.target),
         }
         try:
-            text = json.dumps(values)
+            text = json.dumps(values, default=dict)  # mappings of any kind
             if self._mask(text) != text:
                 raise ValueError("it holds the key itself")
+            if len(text) > _MAX_BYTES:  # ASCII
+                raise ValueError(f"it is larger than {_MAX_BYTES >> 20} MiB")
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             _replace(self._path, text)
         except (OSError, ValueError, TypeError) as exc:
@@ -95,7 +101,9 @@ class Keeper:
         provided = ProvidedConfiguration(
             document=document, reason=str(values["reason"]), target=Target(**values["target"])
         )
-        return KeptAnswer(provided=provided, at=float(values["at"]))
+        at = float(values["at"])
+        datetime.fromtimestamp(at, UTC)  # whoever says when it was needs a date
+        return KeptAnswer(provided=provided, at=at)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -36,6 +36,8 @@ MAX_RETRY_S = 900.0
 MIN_REFRESH_S = 1.0
 MAX_REFRESH_S = 86400.0
 CLOSE_S = 1.0
+MAX_TOLD = 20  # entries left out of one document
+MAX_TEXT = 2000  # characters of one error; a document may have faults without number
 SWITCHED_OFF = "the document of the server says so"
 
 
@@ -126,11 +128,11 @@ class Refresher:
 
     def refresh(self) -> float:
         """Ask once and put the answer in force; return the seconds until the next time."""
+        self._planner.tidy()
         try:
             provided = self._fetch()
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: the last document holds
             return self._failed(exc)
-        self._refresh_after_s = _between(provided.refresh_after_s, MIN_REFRESH_S, MAX_REFRESH_S)
         try:
             self._put_in_force(provided)
         except ConfigurationError as exc:  # asking again at once would bring the same
@@ -152,6 +154,8 @@ class Refresher:
 
     def close(self) -> None:
         """Stop asking; a question that hangs is left to itself."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         self._planner.close()
         if self._thread.ident is not None:
@@ -183,6 +187,13 @@ class Refresher:
         if not isinstance(provided, ProvidedConfiguration):
             kind = type(provided).__name__
             raise TypeError(f"fetch returned a {kind}: return a ProvidedConfiguration")
+        reason: object = provided.reason
+        target: object = provided.target
+        if not (isinstance(reason, str) and isinstance(target, Target)):
+            raise TypeError(
+                "fetch returned a reason that is no text, or a target that is no Target"
+            )
+        self._refresh_after_s = _between(provided.refresh_after_s, MIN_REFRESH_S, MAX_REFRESH_S)
         return provided
 
     def _put_in_force(self, provided: ProvidedConfiguration) -> None:
@@ -209,7 +220,9 @@ class Refresher:
             collection.document_hash,
             plan.configuration_hash,
         )
-        self._untold = tuple(str(fault) for fault in collection.skipped)
+        self._untold = tuple(str(fault) for fault in collection.skipped[:MAX_TOLD])
+        if self.skipped > MAX_TOLD:
+            self._untold += (f"{self.skipped - MAX_TOLD} more of its entries are left out",)
         if provided.document is None:
             self._untold = (f"collection is off: {off}",)
 
@@ -245,7 +258,9 @@ class Refresher:
 
     def _said(self, exc: BaseException) -> str:
         known = isinstance(exc, AlFrameworkError | OSError)
-        return self._masked(str(exc) if known else f"{type(exc).__name__}: {exc}")
+        text = self._masked(str(exc) if known else f"{type(exc).__name__}: {exc}")
+        rest = len(text) - MAX_TEXT
+        return text if rest <= 0 else f"{text[:MAX_TEXT]}… ({rest} more characters)"
 
 
 def _between(value: float, low: float, high: float) -> float:

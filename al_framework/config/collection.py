@@ -17,7 +17,7 @@ from al_framework.config.components import ComponentChecker
 from al_framework.config.faults import FaultLog
 from al_framework.config.models import StrategyEntry
 from al_framework.config.paths import KeyPath
-from al_framework.config.reading import read_document
+from al_framework.config.reading import MAX_BYTES, read_document
 from al_framework.config.roboflow_document import (
     ActiveLearningDocumentModel,
     ActiveLearningModel,
@@ -56,7 +56,7 @@ def load_collection(
     not read this machine's secrets.
 
     Args:
-        data: The document.
+        data: The document; of 1 MiB at most, as a file.
         host: The installed plugins.
         lenient: Whether unknown strategy types and keys are left out rather than faults; then
             anything false as ``enabled``, or none, switches collection off, as with Roboflow.
@@ -72,6 +72,10 @@ def load_collection(
         document = replace(read_document(data), origin=origin)
     except ConfigurationError as exc:
         raise ConfigurationError(exc.faults, origin=origin) from exc
+    text = _canonical(document.data)
+    if len(text) > MAX_BYTES:
+        fault = Fault(path="", message="is larger than 1 MiB: this cannot be a configuration")
+        raise ConfigurationError([fault], origin=origin)
     log = FaultLog(document, lenient=lenient)
     checker = ComponentChecker(host, base_dir=Path(), log=log, references=False)
     found = check_collection(document.data, document.data, (), checker, log)
@@ -81,7 +85,7 @@ def load_collection(
     return Collection(
         active_learning=active_learning,
         strategies=strategies,
-        document_hash=hash_of(document.data),
+        document_hash=_digest(text),
         skipped=log.skipped(),
     )
 
@@ -118,8 +122,15 @@ def check_collection(
 
 def hash_of(data: Any) -> str:
     """Return 16 hexadecimal digits that change with anything in plain data but its order."""
-    canonical = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return _digest(_canonical(data))
+
+
+def _canonical(data: Any) -> str:
+    return json.dumps(data, sort_keys=True, separators=(",", ":"))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _strategies(

@@ -23,8 +23,10 @@ class FaultLog:
     def __init__(self, document: Document, *, lenient: bool = False) -> None:
         self.lenient = lenient
         self._document = document
-        self._found: list[tuple[KeyPath, str, str | None]] = []
-        self._skipped: list[tuple[KeyPath, str, str | None]] = []
+        # Each once, in order; a document can be faulty in a hundred thousand places.
+        self._found: dict[tuple[KeyPath, str, str | None], None] = {}
+        self._skipped: dict[tuple[KeyPath, str, str | None], None] = {}
+        self._places: set[KeyPath] = set()
         self._secrets: set[str] = set()
 
     def __len__(self) -> int:
@@ -33,19 +35,16 @@ class FaultLog:
 
     def mentions(self, path: KeyPath) -> bool:
         """Tell whether there is a fault at exactly this place."""
-        return any(at == path for at, _, _ in self._found)
+        return path in self._places
 
     def add(self, path: KeyPath, message: str, *, plugin: str | None = None) -> None:
         """Note one fault; the same one twice counts once."""
-        entry = (path, message, plugin)
-        if entry not in self._found:
-            self._found.append(entry)
+        self._found[path, message, plugin] = None
+        self._places.add(path)
 
     def skip(self, path: KeyPath, message: str) -> None:
         """Note one thing that a lenient reading leaves out."""
-        entry = (path, message, None)
-        if entry not in self._skipped:
-            self._skipped.append(entry)
+        self._skipped[path, message, None] = None
 
     def skipped(self) -> tuple[Fault, ...]:
         """Return what was left out, in the order of the file."""

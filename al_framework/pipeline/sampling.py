@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from al_framework.api import Frame, Prediction, Strategy, StrategyVerdict, Unlabelled, Verdict
+from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.selection import draw
 from al_framework.pipeline.sharing import read_only
 from al_framework.pipeline.tally import StrategyTally
@@ -29,7 +30,10 @@ class StrategySlot:
         strategy: Its class.
         tasks: Prediction types it is asked about; None for every type, stubs included.
         build: Makes and starts an instance for a source; called at once for stateless ones.
-        tally: Its counters.
+        tally: Its counters; those of its name, whatever becomes of the slot.
+
+    Attributes:
+        disabled: Whether it is switched off, which another slot of the name need not be.
     """
 
     def __init__(  # noqa: PLR0913 - what the configuration says of it, keyword-only
@@ -48,6 +52,7 @@ class StrategySlot:
         self.needs_pixels = strategy.needs_pixels
         self.tally = tally
         self.faults_in_a_row = 0
+        self.disabled = False
         self._build = build
         self._stateful = strategy.stateful
         self._instances: dict[str, Strategy] = {}
@@ -55,6 +60,11 @@ class StrategySlot:
         self._lock = threading.Lock()
         if not self._stateful:
             self._instances[""] = build("")
+        tell_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Go on in the child with a lock that nobody holds."""
+        self._lock = threading.Lock()
 
     def instance(self, source: str) -> Strategy:
         """Return the instance that judges frames of a source."""
@@ -114,7 +124,7 @@ class Sampler:
             prediction = read_only(prediction)
         for slot in slots:
             tally = slot.tally
-            if tally.disabled:
+            if slot.disabled:
                 continue
             if not slot.eligible(prediction):
                 with tally.lock:
@@ -149,8 +159,9 @@ class Sampler:
             slot.tally.failed += 1
             slot.faults_in_a_row += 1
             first = slot.tally.failed == 1
-            off = slot.faults_in_a_row >= MAX_FAULTS_IN_A_ROW and not slot.tally.disabled
-            slot.tally.disabled = slot.tally.disabled or off
+            off = slot.faults_in_a_row >= MAX_FAULTS_IN_A_ROW and not slot.disabled
+            if off:
+                slot.disabled = slot.tally.disabled = True
         who = f"strategy {slot.name!r} (plugin {slot.plugin!r})"
         if first:
             self._report(f"{who}: frame {frame.frame_id!r}: {type(exc).__name__}: {exc}", exc)

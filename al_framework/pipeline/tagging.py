@@ -22,7 +22,7 @@ def compose_tags(
     persist_predictions: bool,
 ) -> tuple[str, ...]:
     """Return the tags in order; the model's tag only where its predictions are kept."""
+    if not persist_predictions or model_id is None:
+        return (*environment, *configuration, *strategy)
     # An empty name is a name to Roboflow; the engine lets none through.
-    keeps_model = persist_predictions and model_id is not None
-    model = (model_id.replace("/", "-"),) if keeps_model else ()
-    return (*environment, *configuration, *strategy, *model)
+    return (*environment, *configuration, *strategy, model_id.replace("/", "-"))

@@ -10,10 +10,13 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from al_framework.api import Counts, SinkCounts, StrategyCounts
+from al_framework.pipeline.forking import tell_after_fork
 
 End: TypeAlias = Literal["not_selected", "limited", "accepted"]
 
 _MAX_PROBLEMS = 20
+_MAX_IMPORTANT = 200
+_MAX_GONE = 1000
 
 
 class Tally:
@@ -35,6 +38,11 @@ class Tally:
         self._strategies = {name: StrategyTally() for name in strategies}
         self._problems: list[str] = []
         self._unlisted = 0
+        tell_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Begin anew in the child, with a lock that nobody holds."""
+        self.begin_anew()
 
     def begin_anew(self) -> None:
         """Forget every frame, in the child of a fork: they are counted by the parent."""
@@ -73,10 +81,13 @@ class Tally:
             self._counts["skipped"] += 1
 
     def expect(self, strategies: "Mapping[str, StrategyTally]") -> None:
-        """Count for these strategies from now on; what was counted for others stays, behind."""
+        """Count for these strategies from now on; what was counted for others stays, behind.
+
+        Of those, only the thousand that went last: documents may bring new names for years.
+        """
         with self._lock:
-            gone = {k: v for k, v in self._strategies.items() if k not in strategies}
-            self._strategies = {**strategies, **gone}
+            gone = [entry for entry in self._strategies.items() if entry[0] not in strategies]
+            self._strategies = {**strategies, **dict(gone[:_MAX_GONE])}
 
     def strategy(self, name: str) -> "StrategyTally":
         """Return one strategy's own counters, to be written by the sampler only.
@@ -89,12 +100,19 @@ class Tally:
     def paid(self, name: str) -> None:
         """Count a frame whose place was taken from a strategy's limits."""
         with self._lock:
-            self._strategies[name].paid += 1
+            if name in self._strategies:  # else it is gone for long
+                self._strategies[name].paid += 1
 
     def problem(self, text: str, *, capped: bool = True) -> bool:
-        """Remember a line for the summary; tell whether it was kept (the first twenty are)."""
+        """Remember a line for the summary; tell whether it was kept (the first twenty are).
+
+        Args:
+            text: The line.
+            capped: False for one that is not to be hidden by twenty bad frames.
+        """
+        most = _MAX_PROBLEMS if capped else _MAX_IMPORTANT
         with self._lock:
-            if not capped or len(self._problems) < _MAX_PROBLEMS:
+            if len(self._problems) < most:
                 self._problems.append(text)
                 return True
             self._unlisted += 1

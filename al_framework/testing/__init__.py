@@ -6,6 +6,7 @@ Needs the extra ``testing``. Nothing here is a pytest plugin: import what you us
 from al_framework.testing.contracts import (
     AdapterContract,
     ComponentContract,
+    ConfigurationProviderContract,
     PredictorContract,
     SinkContract,
     SourceContract,
@@ -31,6 +32,7 @@ from al_framework.testing.samples import (
 __all__ = [
     "AdapterContract",
     "ComponentContract",
+    "ConfigurationProviderContract",
     "FakeCheckpoint",
     "FakeClock",
     "PredictorContract",

@@ -1,5 +1,6 @@
 import json
 import logging
+from types import MappingProxyType
 
 import pytest
 
@@ -76,6 +77,10 @@ def test_a_file_under_a_strangers_name_is_not_taken(keeper, kept):
         lambda text: text.replace('"at"', '"when"'),
         lambda text: text.replace('"workspace"', '"galaxy"'),
         lambda text: json.dumps(json.loads(text) | {"document": 5}),
+        lambda text: json.dumps(json.loads(text) | {"target": "w"}),
+        lambda text: json.dumps(json.loads(text) | {"at": 1e300}),
+        lambda text: json.dumps(json.loads(text) | {"at": float("nan")}),
+        lambda text: text.replace('"enabled": true', '"x":' + "[" * 100_000),
     ],
 )
 def test_a_torn_file_is_left_alone_and_said(keeper, kept, caplog, change):
@@ -83,6 +88,37 @@ def test_a_torn_file_is_left_alone_and_said(keeper, kept, caplog, change):
 
     assert keeper.read() is None
     assert f"the kept document '{kept}' cannot be read: " in caplog.text
+
+
+def test_a_directory_that_cannot_be_looked_into_is_said(keeper, kept, caplog, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.is_file", refuse)
+
+    assert keeper.read() is None
+    assert "cannot be read: [Errno 13] Permission denied" in caplog.text
+
+
+def test_a_document_that_could_not_be_read_again_is_not_written(keeper, kept, caplog):
+    keeper.write(ProvidedConfiguration(document=None, reason="x" * (4 << 20)), 6.0)
+
+    assert keeper.read().at == 5.0
+    assert f"the document cannot be kept in '{kept}': it is larger than 4 MiB" in caplog.text
+
+
+def test_mappings_of_any_kind_are_kept(keeper):
+    document = MappingProxyType({"batching_strategy": MappingProxyType({"n": 1})})
+    keeper.write(ProvidedConfiguration(document=document), 6.0)
+
+    assert keeper.read().provided.document == {"batching_strategy": {"n": 1}}
+
+
+def test_an_identity_may_be_any_text(tmp_path):
+    keeper = Keeper(tmp_path, "half a \ud800 character", mask=NO_SECRETS, read_only=False)
+    keeper.write(ANSWER, 5.0)
+
+    assert keeper.read().at == 5.0
 
 
 def test_a_full_disk_is_said_once_and_leaves_the_old_answer(keeper, kept, caplog, monkeypatch):

@@ -68,6 +68,31 @@ def test_the_document_of_another_identity_is_not_found(build, server, answered, 
     assert second.engine.plan is None
 
 
+def test_an_identity_that_is_no_text_keeps_nothing(
+    build, server, answered, plugin, tmp_path, *, monkeypatch, messages
+):
+    monkeypatch.setattr(plugin.classes[0][0], "identity", None)
+    build()
+    answered()
+
+    assert not list(tmp_path.rglob("last-*.json"))
+    assert (
+        "configuration provider 'scripted': its identity fails with TypeError, so no document is "
+        "kept"
+    ) in messages()
+
+
+def test_a_kept_document_without_a_bottom_does_not_stop_the_start(build, server, answered):
+    first = build()
+    answered()
+    first.finish(deadline_s=0.0)
+    [kept] = first.configuration.spool_dir.glob("state/configuration_provider-scripted/*")
+    kept.write_text("[" * 100_000)
+    server.gate.clear()
+
+    assert build().engine.plan is None
+
+
 def test_a_dry_run_keeps_nothing(build, server, answered, tmp_path):
     assembly = build(dry_run=True)
     answered()

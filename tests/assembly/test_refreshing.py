@@ -323,3 +323,113 @@ def test_how_often_is_kept_within_reason(build, server, answered, said, used):
     answered()
 
     assert refresher.refresh() == used
+
+
+def test_a_strategy_that_was_replaced_is_closed_once_no_frame_is_on_its_way(
+    build, server, answered, asked_again, plugin, *, document_with
+):
+    server.answer = document_with(WATCHED)
+    assembly = build()
+    answered()
+    offers = assembly.engine.offer(sample_frame("queued"), None)
+    server.answer = document_with({**WATCHED, "word": "two"})
+    asked_again()
+    asked_again()
+    early = list(plugin.events)
+    offers.clear()
+    asked_again()
+
+    assert early == ["start w one", "start w two"]
+    assert plugin.events == ["start w one", "start w two", "close w one"]
+    assembly.finish(deadline_s=0.0)
+    assert plugin.events[3:] == ["close w two", "close provider"]
+
+
+def test_a_strategy_rests_while_collection_is_off(
+    build, server, answered, asked_again, plugin, *, document_with, offer
+):
+    server.answer = document_with(WATCHED)
+    assembly = build()
+    answered()
+    offer(assembly)
+    for answer in ({"enabled": False}, None, document_with({"type": "novel"})):
+        server.answer = answer
+        asked_again()
+        assert offer(assembly).status == "not_selected"
+    server.answer = document_with(WATCHED)
+    asked_again()
+
+    assert offer(assembly).status == "pending"
+    assert assembly.counts().strategies["w"].evaluated == 2
+    assert plugin.events == ["start w one"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"refresh_after_s": "soon"}, "ValueError: could not convert string to float: 'soon'"),
+        ({"refresh_after_s": None}, "TypeError: float() argument must be "),
+        ({"reason": None}, "TypeError: fetch returned a reason that is no text, or a target that"),
+        ({"target": "w/p"}, "TypeError: fetch returned a reason that is no text, or a target tha"),
+    ],
+)
+def test_an_answer_that_is_not_what_it_should_be_is_said_and_asked_for_again(
+    build, server, answered, asked_again, change, *, message, offer
+):
+    good = {name: getattr(server, name) for name in change}
+    vars(server).update(change)
+    assembly = build()
+    answered()
+    [problem] = assembly.engine.tally.problems()
+    vars(server).update(good)
+    asked_again()
+
+    assert problem.startswith(f"configuration provider 'scripted': {message}")
+    assert offer(assembly).status == "pending"
+
+
+def test_what_it_says_is_not_hidden_by_bad_frames_and_not_without_end(
+    build, server, answered, asked_again, messages, *, document_with
+):
+    server.answer = RuntimeError("x" * 5000)
+    assembly = build()
+    answered()
+    for number in range(30):
+        assembly.engine.report(f"bad frame {number}", None)
+    server.answer = OSError("the door is shut")
+    asked_again()
+    server.answer = document_with(**{f"key_{number}": 1 for number in range(25)})
+    asked_again()
+    said = [m for m in messages(logging.WARNING) if m.startswith("configuration provider")]
+
+    assert said[0].startswith(f"configuration provider 'scripted': RuntimeError: {'x' * 1986}… (30")
+    assert said[1].startswith("configuration provider 'scripted': the door is shut; ")
+    assert len(said) == 2 + 20 + 1
+    assert said[-1] == "configuration provider 'scripted': 5 more of its entries are left out"
+    assert said[1] in assembly.engine.tally.problems()
+
+
+def test_the_end_waits_once_for_a_question_that_hangs(build, server, monkeypatch):
+    server.gate.clear()
+    refresher = build().refresher
+    assert server.asked.acquire(timeout=LONG_S)
+    waits = []
+    monkeypatch.setattr(refresher._thread, "join", waits.append)
+    refresher.close()
+    refresher.close()
+
+    assert len(waits) == 1
+
+
+def test_after_the_end_nothing_is_closed_twice(
+    build, server, answered, asked_again, plugin, *, document_with
+):
+    server.answer = document_with(WATCHED)
+    assembly = build()
+    answered()
+    server.answer = document_with({**WATCHED, "word": "two"})
+    asked_again()
+    assembly.finish(deadline_s=0.0)
+    assembly.refresher.refresh()
+
+    assert plugin.events.count("close w one") == 1

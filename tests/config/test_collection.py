@@ -217,3 +217,27 @@ def test_secret_files_of_a_fetched_document_stay_closed(document, tmp_path):
     entry = strategy.entry
 
     assert entry.options.key.get_secret_value() == f"file:{tmp_path / 'key'}"
+
+
+def test_a_document_larger_than_a_file_may_be_is_refused(document, faults_in):
+    document["sampling_strategies"] *= 20_000
+
+    assert faults_in(document, lenient=True) == [
+        "is larger than 1 MiB: this cannot be a configuration"
+    ]
+
+
+def test_a_document_that_is_faulty_in_very_many_places_is_read_in_no_time(document, faults_in):
+    """Hangs if the faults of a document are compared with each other."""
+    document["sampling_strategies"] = [{}] * 100_000
+
+    assert len(faults_in(document, lenient=True)) == 200_000
+
+
+def test_a_document_without_a_bottom_is_refused(document, faults_in):
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    document["tags"] = deep
+
+    assert faults_in(document, lenient=True) == ["tags[0][0]: is nested more than 32 deep"]

@@ -370,3 +370,25 @@ def test_a_strategy_that_ends_the_program_is_a_fault_like_any_other(world, yes):
 
     assert ["good"] == [entry.strategy for entry in verdicts]
     assert 1 == slots[0].tally.counts().failed
+
+
+def test_a_slot_that_is_off_leaves_another_of_its_name_at_work(world, yes):
+    old = world.slot("a", crash)
+    for _ in range(MAX_FAULTS_IN_A_ROW):
+        evaluate(world.sampler(old))
+    new = world.slot("a", yes)
+    new.tally = old.tally
+    new.tally.disabled = False
+    late = evaluate(world.sampler(old))
+
+    assert late == []
+    assert not new.tally.disabled
+    assert [entry.strategy for entry in evaluate(world.sampler(new))] == ["a"]
+
+
+def test_the_child_of_a_fork_has_a_lock_that_nobody_holds(world, yes):
+    slot = world.slot("a", yes, stateful=True)
+    slot._lock.acquire()  # as by a thread of the parent
+    slot.after_fork()
+
+    assert len(evaluate(world.sampler(slot))) == 1

@@ -115,3 +115,35 @@ def test_other_strategies_are_counted_from_now_on_and_the_old_counts_stay_behind
     assert list(unexpected.strategies) == ["a", "b"]
     assert list(counts) == ["c", "b", "a"]
     assert [counts[name].paid for name in "cba"] == [1, 0, 1]
+
+
+def test_strategies_of_long_ago_are_forgotten_and_may_still_be_paid_for():
+    tally = Tally(["first"])
+    for number in range(1002):
+        tally.expect({f"s{number}": tally.strategy(f"s{number}")})
+    tally.paid("first")
+    tally.paid("s1")
+    names = list(tally.counts({}).strategies)
+
+    assert names[:3] == ["s1001", "s1000", "s999"]
+    assert names[-1] == "s1"
+    assert tally.counts({}).strategies["s1"].paid == 1
+
+
+def test_bad_frames_do_not_hide_what_is_important_and_neither_grows_without_end():
+    tally = Tally(())
+    bad = [tally.problem(f"frame {number}") for number in range(30)]
+    off = [tally.problem(f"off {number}", capped=False) for number in range(300)]
+
+    assert (sum(bad), sum(off)) == (20, 180)
+    assert len(tally.problems()) == 201
+    assert tally.problems()[-1] == "… and 130 more like these"
+
+
+def test_the_child_of_a_fork_counts_with_a_lock_that_nobody_holds():
+    tally = Tally(["a"])
+    tally.offer()
+    tally._lock.acquire()  # as by a thread of the parent
+    tally.after_fork()
+
+    assert tally.counts({}).offered == 0

@@ -18,6 +18,7 @@ from al_framework.pipeline.spool.batches import REFRESH_S
 FIRST_LOOK_S = 5.0
 # Whoever found the size unknown just before it was written down need not ask once more.
 _ANSWERED_S = 1.0
+_MOST = 2**53  # pictures; beyond it an answer is a mistake
 _LOG = logging.getLogger(__name__)
 
 BatchSize: TypeAlias = Callable[[str, Target], int | None]
@@ -82,14 +83,16 @@ class BatchLooks:
         """
         if not self._batch_sizes:
             return
-        looks = [self._look(subject) for subject in self._batches.unknown(keys, self._sinks)]
+        subjects = self._batches.unknown(keys, self._sinks)
+        looks = [(subject, self._look(subject)) for subject in subjects]
         started = self._clock.monotonic()
-        for look in looks:
+        for subject, look in looks:
             if look is None or look.is_late:
                 continue
             elapsed = self._clock.monotonic() - started
             if not look.done.wait(max(0.0, self._first_look_s - elapsed)):
                 look.is_late = True
+                self._report_late(*subject)
 
     def refresh(self) -> None:
         """Look at the batches in use whose size was last asked for a minute ago; wait for none.
@@ -142,9 +145,12 @@ class BatchLooks:
             self._end(subject, look, rest_s)
 
     def _end(self, subject: _Subject, look: _Look, rest_s: float) -> None:
+        now = self._clock.monotonic()
         with self._lock:
             self._running.pop(subject, None)
-            self._rests[subject] = self._clock.monotonic() + rest_s
+            # Batches come and go for as long as the process lives; only these still rest.
+            self._rests = {one: until for one, until in self._rests.items() if until > now}
+            self._rests[subject] = now + rest_s
         look.done.set()
 
     def _ask(self, key: BatchKey, sink: str) -> int | None:
@@ -152,6 +158,8 @@ class BatchLooks:
             size: object = self._batch_sizes[sink](key.name, key.target)
             if size is not None and (not isinstance(size, int) or isinstance(size, bool)):
                 raise TypeError(f"batch_size returned {size!r} instead of a number or None")
+            if size is not None and not 0 <= size < _MOST:
+                raise ValueError(f"batch_size returned {size}, which is no number of images")
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: collecting goes on
             self._report(
                 sink,
@@ -170,6 +178,14 @@ class BatchLooks:
             return None
         self._silent.pop(sink, None)
         return size
+
+    def _report_late(self, key: BatchKey, sink: str) -> None:
+        self._report(
+            sink,
+            "late",
+            f"sink {sink!r}: has not said within {self._first_look_s:g} s how many images the batch"
+            f" {key.name!r} holds, so until it does its last answer and our own images count",
+        )
 
     def _report(self, sink: str, kind: str, text: str) -> None:
         """Say it when it begins, not each minute."""

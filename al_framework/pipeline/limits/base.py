@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 Period: TypeAlias = Literal["minutely", "hourly", "daily"]
+_MAX_GONE = 1000
 PERIOD_SECONDS: Mapping[Period, int] = {"minutely": 60, "hourly": 3600, "daily": 86400}
 
 
@@ -79,14 +80,16 @@ class Ledger(ABC):
         """Take other limits and another scope from now on; credits already taken stay taken.
 
         Strategies that are not named any more keep their limits, since a frame that they have
-        taken may still be on its way. Safe to call while other threads reserve.
+        taken may still be on its way; of these, the thousand that were named last. Safe to call
+        while other threads reserve.
 
         Args:
             rules: Limits of each strategy.
             scope: Whose limits these are.
         """
         new = {strategy: tuple(limits) for strategy, limits in rules.items()}
-        self.terms = Terms(scope=scope, rules={**self.terms.rules, **new})
+        gone = [entry for entry in self.terms.rules.items() if entry[0] not in new]
+        self.terms = Terms(scope=scope, rules={**dict(gone[-_MAX_GONE:]), **new})
 
     def prepare(self, tx: Transaction) -> None:  # noqa: B027 - most ledgers need nothing here
         """Create tables, if any; called in a transaction whenever the spool opens its database."""

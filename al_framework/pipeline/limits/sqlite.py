@@ -245,6 +245,9 @@ class SqliteLedger(Ledger):
         if now - self._pruned_at < PRUNE_EVERY_S:
             return
         self._pruned_at = now
+        self._claimed = {
+            name: at for name, at in self._claimed.items() if 0 <= now - at < PRUNE_EVERY_S
+        }
         oldest = now - KEEP_S
         tx.execute("DELETE FROM limit_window WHERE start < ?", (oldest,))
         tx.execute("DELETE FROM limit_credit WHERE reserved_at < ?", (oldest,))

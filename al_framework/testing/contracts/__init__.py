@@ -17,10 +17,12 @@ from al_framework.testing.contracts.predictions import (
     PredictorContract,
     StrategyContract,
 )
+from al_framework.testing.contracts.providers import ConfigurationProviderContract
 
 __all__ = [
     "AdapterContract",
     "ComponentContract",
+    "ConfigurationProviderContract",
     "PredictorContract",
     "SinkContract",
     "SourceContract",

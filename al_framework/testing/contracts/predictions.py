@@ -137,10 +137,11 @@ class AdapterContract(ComponentContract[PredictionAdapter[Any]]):
 
     def test_predictions_are_well_formed(self, tmp_path: Path) -> None:
         """Whether every object becomes float64 rows of equal length, finite throughout."""
-        for document, prediction, frame in self._adapted(tmp_path, None):
+        for document, prediction, frames in self._adapted(tmp_path, None):
             fault = prediction_fault(prediction)
             check(fault is None, f"the prediction from {document!r:.200} is malformed: {fault}")
-            check(not frame.image.decoded, "adapt reads pixels: the picture's size is enough")
+            decoded = any(frame.image.decoded for frame in frames)
+            check(not decoded, "split or adapt reads pixels: the picture's size is enough")
 
     def test_documents_are_kept_and_not_written_to(self, tmp_path: Path) -> None:
         """Whether the caller's object stays as it is, and sinks can find it."""
@@ -148,10 +149,11 @@ class AdapterContract(ComponentContract[PredictionAdapter[Any]]):
             document = copy.deepcopy(before)
             adapter = self.build(tmp_path)
             adapter.start()
-            kept = adapter.adapt(document, frame=sample_frame(), prediction_type=None).document
-            check(same(before, document), f"adapt has changed {before!r:.200}")
-            dumped = isinstance(kept, Mapping) and not isinstance(document, Mapping)
-            check(kept is document or dumped, "the prediction's document is not the object given")
+            for part, piece in self._split(adapter, document, sample_frame()):
+                kept = adapter.adapt(piece, frame=part, prediction_type=None).document
+                dumped = isinstance(kept, Mapping) and not isinstance(piece, Mapping)
+                check(kept is piece or dumped, "the prediction's document is not the object given")
+            check(same(before, document), f"split or adapt has changed {before!r:.200}")
 
     def test_prediction_type_is_kept_verbatim(self, tmp_path: Path) -> None:
         """Whether strategies see the task as the caller calls it."""
@@ -160,12 +162,13 @@ class AdapterContract(ComponentContract[PredictionAdapter[Any]]):
             check(seen == "Some-Task", f"prediction type 'Some-Task' has become {seen!r}")
 
     def test_broken_documents_raise_prediction_errors(self, tmp_path: Path) -> None:
-        """Whether a bad object costs one frame and names itself."""
+        """Whether a bad object, or a bad part of one, costs one frame and names itself."""
         adapter = self.build(tmp_path)
         adapter.start()
         for document in self.broken_documents():
             try:
-                adapter.adapt(document, frame=sample_frame(), prediction_type=None)
+                for part, piece in adapter.split(document, frame=sample_frame()):
+                    adapter.adapt(piece, frame=part, prediction_type=None)
             except PredictionError:
                 continue
             except Exception as exc:
@@ -179,23 +182,52 @@ class AdapterContract(ComponentContract[PredictionAdapter[Any]]):
         adapter = self.build(tmp_path)
         adapter.start()
         for document in self.documents():
-            parts: Iterable[Any] = adapter.split(document, frame=sample_frame())
-            for part in parts:
-                good = isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], Frame)
-                check(good, f"split gives {part!r:.200}: it has to give (Frame, document)")
+            self._split(adapter, document, sample_frame())
+
+    def test_parts_have_names_that_stay(self, tmp_path: Path) -> None:
+        """Whether a decision about a crop can be found, and told apart from its neighbour's."""
+        adapter = self.build(tmp_path)
+        adapter.start()
+        for document in self.documents():
+            passes = [self._split(adapter, document, sample_frame()) for _ in range(2)]
+            first, second = ([part.frame_id for part, _ in parts] for parts in passes)
+            check(first == second, f"frame ids differ from time to time: {first} and {second}")
+            check(len({*first}) == len(first), f"frame ids repeat: {first}")
+
+    def test_parts_know_what_they_were_cut_from(self, tmp_path: Path) -> None:
+        """Whether the prediction of a crop can be drawn on its parent."""
+        adapter = self.build(tmp_path)
+        adapter.start()
+        for document in self.documents():
+            frame = sample_frame()
+            for part, _ in self._split(adapter, document, frame):
+                parent = part.parent
+                named = part is frame or (parent is not None and parent.frame_id == frame.frame_id)
+                text = f"parent is {parent!r}: it has to be a Crop of {frame.frame_id!r}"
+                check(named, f"{part.frame_id!r} is not the frame given, and its {text}")
+
+    @staticmethod
+    def _split(
+        adapter: PredictionAdapter[Any], document: object, frame: Frame
+    ) -> list[tuple[Frame, Any]]:
+        parts: Iterable[Any] = adapter.split(document, frame=frame)
+        found = list(parts)
+        for part in found:
+            good = isinstance(part, tuple) and len(part) == 2 and isinstance(part[0], Frame)
+            check(good, f"split gives {part!r:.200}: it has to give (Frame, document)")
+        return found
 
     def _adapted(
         self, directory: Path, prediction_type: str | None
-    ) -> Iterable[tuple[object, Prediction, Frame]]:
+    ) -> Iterable[tuple[object, Prediction, tuple[Frame, Frame]]]:
+        """Give each piece of each object with its prediction, the frame and the part of it."""
         adapter = self.build(directory)
         adapter.start()
         for document in self.documents():
             frame = sample_frame()
-            yield (
-                document,
-                adapter.adapt(document, frame=frame, prediction_type=prediction_type),
-                frame,
-            )
+            for part, piece in self._split(adapter, document, frame):
+                prediction = adapter.adapt(piece, frame=part, prediction_type=prediction_type)
+                yield piece, prediction, (frame, part)
 
 
 class PredictorContract(ComponentContract[Predictor[Any]]):

@@ -201,6 +201,28 @@ def test_a_sink_that_does_not_know_is_said_once_and_our_own_count(bench, caplog)
     ] == caplog.messages
 
 
+@pytest.mark.parametrize("size", [-1, 2**53, 10**30])
+def test_an_answer_that_cannot_be_a_number_of_images_is_a_fault_of_the_sink(bench, caplog, size):
+    remote = Remote(images=size)
+    make(bench, remote)
+
+    assert len(bench.accept(9, max_batch_images=3)) == 3
+    assert caplog.messages[0].endswith(
+        f"ValueError: batch_size returned {size}, which is no number of images"
+    )
+
+
+def test_batches_of_long_ago_are_not_remembered(bench, settle):
+    remote = Remote(images=0)
+    delivery = make(bench, remote)
+    for name in "abc":
+        bench.accept(1, max_batch_images=5, target=Target(project=name))
+        settle(delivery)
+        bench.clock.advance(5.0)
+
+    assert len(delivery._looks._rests) == 1
+
+
 @pytest.mark.parametrize("size", ["3", 2.5, True])
 def test_an_answer_that_is_no_number_is_a_fault_of_the_sink(bench, caplog, size):
     remote = Remote(images=size)
@@ -234,7 +256,7 @@ def test_the_lock_is_free_while_a_look_is_waited_for(bench):
     assert len(taken) == 1  # three of others, one of ours meanwhile, and this one
 
 
-def test_a_look_that_takes_too_long_is_waited_for_once(bench):
+def test_a_look_that_takes_too_long_is_waited_for_once_and_said(bench, caplog):
     remote = Remote(images=4)
     answer = threading.Event()
 
@@ -252,6 +274,12 @@ def test_a_look_that_takes_too_long_is_waited_for_once(bench):
     assert look.done.wait(30)
 
     assert (1, 1) == (early, again)
+    assert [
+        (
+            "sink 's': has not said within 0.05 s how many images the batch 'batch' holds, so until"
+            " it does its last answer and our own images count"
+        )
+    ] == caplog.messages
     assert len(bench.accept(9, max_batch_images=8)) == 2  # four of others, two of ours before
     assert len(remote.requests) == 1
 
@@ -278,7 +306,7 @@ def test_threads_that_meet_a_new_batch_ask_once_and_never_overshoot(bench):
     assert len(remote.requests) == 1
 
 
-def test_delivering_threads_and_looks_never_overshoot_together(bench):
+def test_delivering_threads_and_looks_never_overshoot_together(bench, settle):
     remote = Remote(images=5)
     lock = threading.Lock()
 
@@ -296,7 +324,15 @@ def test_delivering_threads_and_looks_never_overshoot_together(bench):
         bench.accept(3, max_batch_images=30)
         bench.clock.advance(20)
     assert delivery.drain(60)
+    first = remote.images
+    settle(delivery)
+    bench.clock.advance(60)
+    delivery._looks.refresh()  # what arrived while the sink was asked has counted twice until now
+    settle(delivery)
+    bench.accept(9, max_batch_images=30)
+    assert delivery.drain(60)
 
+    assert 25 <= first <= 30
     assert remote.images == 30
     assert len(remote.requests) < 20
 
@@ -322,7 +358,7 @@ def test_a_closed_delivery_asks_nothing_and_keeps_no_late_answer(bench, caplog):
 
     bench.spools[0].open()
     assert len(bench.accept(9, max_batch_images=5)) == 4
-    assert caplog.messages == []
+    assert len(caplog.messages) == 1  # that it was late
 
 
 def test_an_answer_that_cannot_be_written_down_is_reported_and_let_rest(bench, caplog):

@@ -438,3 +438,23 @@ def test_an_abandoned_ledger_reads_nothing_until_it_is_prepared_again(tmp_path):
     reader.close()
     books.ledger.close()
     books.ledger.close()
+
+
+def test_limits_of_long_ago_are_forgotten():
+    ledger = MemoryLedger({"first": [rule("daily", 1)]}, scope="s")
+    for number in range(1002):
+        ledger.update({f"s{number}": [rule("daily", 1)]}, scope="s")
+
+    assert list(ledger.terms.rules) == [f"s{number}" for number in range(1, 1002)]
+
+
+def test_who_took_credits_long_ago_is_forgotten(tmp_path):
+    ledger = SqliteLedger({}, scope="s", owner="me")
+    lock = threading.Lock()
+    with sqlite_transaction(tmp_path / "spool.db", lock) as tx:
+        ledger.prepare(tx)
+        for number in range(5):
+            ledger.reserve([f"s{number}"], str(number), DAY + number * 3600.0, tx)
+    ledger.close()
+
+    assert list(ledger._claimed) == [("s", "s4")]

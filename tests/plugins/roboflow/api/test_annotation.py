@@ -263,6 +263,14 @@ def test_nothing_changes_where_nothing_is_scaled():
     assert json.dumps(in_stored_frame(without, **sizes)) == json.dumps(without)
 
 
+def test_what_the_adapter_reads_as_a_coordinate_is_moved():
+    document = {"predictions": [{"x": True, "y": "a", "width": None}]}
+
+    moved = in_stored_frame(document, source_size=(10, 10), image_size=(20, 20))
+
+    assert moved["predictions"] == [{"x": 2.0, "y": "a", "width": None}]
+
+
 @pytest.mark.parametrize(
     "image", [None, "a", {}, {"width": "a", "height": 2}, {"width": 0, "height": 2}]
 )
