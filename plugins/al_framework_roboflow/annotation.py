@@ -204,7 +204,8 @@ def _moved(values: Mapping[str, Any], factors: tuple[float, float]) -> dict[str,
     moved = dict(values)
     for factor, keys in zip(factors, _AXES, strict=True):
         for key in keys:
-            if factor != 1 and _is_number(moved.get(key)):
+            # Whatever the adapter has read as a coordinate, a bool too.
+            if factor != 1 and isinstance(moved.get(key), int | float | np.number):
                 moved[key] = float(moved[key]) * factor
     return moved
 

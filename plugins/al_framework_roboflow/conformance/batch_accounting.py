@@ -29,8 +29,9 @@ DEVIATIONS: Final[Mapping[str, str]] = {
     REFUSED: "max_batch_images is not a whole number above zero (D26)",
     EXACT_ID: "a labelling job belongs to the batch whose id it names; Roboflow counts every job "
     "whose source contains the id as text, those of 'b12' for 'b1' (D20)",
-    UNREADABLE: "the server leaves out what is needed to count; Roboflow then loses the picture "
-    "with a KeyError or TypeError, we go by the last count and our own pictures",
+    UNREADABLE: "the server leaves out, or writes strangely, what is needed to count, or what "
+    "Roboflow alone needs; Roboflow then loses the picture with a KeyError or TypeError, we go by "
+    "the last count and our own pictures where we cannot count",
 }
 
 _LIMIT: TypeAdapter[int] = TypeAdapter(Annotated[int, Field(gt=0)])
@@ -63,23 +64,52 @@ def deviation(case: Case) -> str | None:
         return REFUSED
     if limit is None:
         return None
-    try:
-        images = _count(case, [])
-        lookalikes = _lookalikes(case)
-    except (UncountableBatchError, UnreadableReplyError):
+    theirs, ours = _as_roboflow_counts(case), _readable_count(case)
+    if "may_submit" not in theirs or ours is None:
         return UNREADABLE
-    if lookalikes is None:
-        return EXACT_ID
-    same = has_batch_room(images, limit) == has_batch_room(images + lookalikes, limit)
-    return None if same else EXACT_ID
+    return None if has_batch_room(ours, limit) == theirs["may_submit"] else EXACT_ID
 
 
 def follows(name: str, case: Case, given: dict[str, Any] | Refusal) -> bool:
     """Tell whether an answer is the one that a deviation demands."""
     if name == REFUSED or isinstance(given, Refusal):
         return name == REFUSED and isinstance(given, Refusal) and bool(given.place)
-    # What is not counted, or cannot be, leaves room; Roboflow fails for a lookalike of no size.
-    return given["may_submit"] is True or (name == EXACT_ID and _lookalikes(case) is None)
+    if name == UNREADABLE and _readable_count(case) is not None:
+        return True  # what stops Roboflow is not needed here
+    return given["may_submit"] is True
+
+
+def explains(name: str, case: Case, expected: Mapping[str, Any]) -> bool:
+    """Tell whether a recorded answer is what a deviation says of Roboflow."""
+    theirs = {key: value for key, value in expected.items() if key != "error"}
+    return name == REFUSED or theirs == _as_roboflow_counts(case)
+
+
+def _readable_count(case: Case) -> int | None:
+    try:
+        return _count(case, [])
+    except (UncountableBatchError, UnreadableReplyError):
+        return None
+
+
+def _as_roboflow_counts(case: Case) -> dict[str, Any]:
+    """Return Roboflow's answer, without a decision where it fails: ids are compared as text."""
+    calls, under_labelling = ["batches"], 0
+    try:
+        batches = case["batches"]["batches"]
+        batch = next((one for one in batches if one["name"] == case["batch_name"]), None)
+        if batch is None:
+            return {"may_submit": case["max_batch_images"] > 0, "calls": calls}
+        if batch["numJobs"] > 0:
+            calls.append("jobs")
+            jobs, batch_id = case["jobs"]["jobs"], batch["id"]
+            under_labelling = sum(
+                one["numImages"] for one in jobs if batch_id in one["sourceBatch"]
+            )
+        room = case["max_batch_images"] > batch["images"] + under_labelling
+    except (KeyError, TypeError):
+        return {"calls": calls}
+    return {"may_submit": room, "calls": calls}
 
 
 def _count(case: Case, calls: list[str]) -> int:
@@ -117,21 +147,3 @@ def _object(reply: Any) -> Mapping[str, Any]:
     if not isinstance(reply, Mapping):  # the client says so before it reads the rest
         raise UnreadableReplyError(f"no object but {type(reply).__name__}")
     return reply
-
-
-def _lookalikes(case: Case) -> int | None:
-    """Return how many images Roboflow counts on top, for ids that contain the batch's id.
-
-    None is where it fails: one of those jobs does not say how many it holds.
-    """
-    batch = find_batch(_batches(case), case["batch_name"])
-    if batch is None or not batch.has_jobs or batch.id is None:
-        return 0
-    counts = [
-        job.num_images
-        for job in _jobs(case)
-        if isinstance(job.source_batch, str)
-        and batch.id in job.source_batch
-        and not job.is_of(batch.id)
-    ]
-    return None if None in counts else sum(count or 0 for count in counts)

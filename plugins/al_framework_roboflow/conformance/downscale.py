@@ -14,8 +14,8 @@ DEVIATIONS: Final[Mapping[str, str]] = {
     "Roboflow fails with an error of OpenCV or Python, or takes a fraction (D26)",
     ONE_PIXEL: "where a side of an extremely long picture truncates to nothing one pixel is left; "
     "Roboflow loses the picture with an error of OpenCV (D9)",
-    WITH_A_POINT: "640.0 is the whole number 640, since JSON has one kind of number; Roboflow loses "
-    "every picture that it would have to scale down to it with an error of OpenCV",
+    WITH_A_POINT: "640.0 is the whole number 640, since JSON has one kind of number; Roboflow "
+    "loses every picture that it would scale down to such a side with an error of OpenCV",
 }
 
 Case: TypeAlias = Mapping[str, Any]
@@ -64,11 +64,11 @@ def follows(name: str, case: Case, given: dict[str, float] | Refusal) -> bool:
         return name == REFUSED and isinstance(given, Refusal)
     height, width = case["max_image_size"]
     sizes = (given["h"], given["w"])
-    if given["scale_x"] != given["w"] / case["w"]:
-        return False
     if name == WITH_A_POINT:
-        return all(side > 0 for side in sizes) and (sizes[0] == height or sizes[1] == width)
-    return sizes in {(1, width), (height, 1)}
+        fitting = min(sizes) > 0 and (sizes[0] == height or sizes[1] == width)
+    else:
+        fitting = sizes in {(1, width), (height, 1)}
+    return fitting and given["scale_x"] == given["w"] / case["w"]
 
 
 def explains(name: str, _case: Case, expected: Any) -> bool:

@@ -58,7 +58,7 @@ def drive(case: Case) -> list[list[Call]]:
                 collection.set_time(_moment(frame["t"]))
                 _script(server, "upload", frame.get("upload"))
                 _script(server, "annotate", frame.get("annotate"))
-                if _named_duplicate(frame):
+                if _names_a_picture(frame):
                     _script(server, "annotate", {"json": {"success": True}})
                 collection.submit(
                     _picture(frame, number),
@@ -129,14 +129,16 @@ def _script(
         key = "text" if "text" in reply else "body"
         values |= {"status": reply.get("status", 200), key: reply.get("text", reply.get("json"))}
         body = reply.get("json") or {}
-        # A success without an id: the picture is there all the same.
-        values["after_storing"] = endpoint == "upload" and body == {"success": True}
+        # With a success the picture is there, whatever its id is, if it has one.
+        stored = values["status"] == 200 and body.get("success") and not body.get("duplicate")
+        values["after_storing"] = endpoint == "upload" and bool(stored)
     server.state.failures.add(Failure(**values))
 
 
-def _named_duplicate(frame: Mapping[str, Any]) -> bool:
+def _names_a_picture(frame: Mapping[str, Any]) -> bool:
+    """Tell whether a recorded reply names a picture, which the server does not hold."""
     body = (frame.get("upload") or {}).get("json") or {}
-    return bool(body.get("duplicate") and body.get("id"))
+    return bool(body and body.get("id"))
 
 
 def _picture(frame: Mapping[str, Any], number: int) -> npt.NDArray[np.uint8]:

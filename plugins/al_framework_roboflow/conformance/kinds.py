@@ -92,7 +92,9 @@ KINDS: Final[Mapping[str, Kind]] = {
     "encode": _kind(encode, follows=encode.follows, explains=encode.explains),
     "tags": _kind(tags),
     "forbidden": _kind(forbidden),
-    "batch_accounting": _kind(batch_accounting, follows=batch_accounting.follows),
+    "batch_accounting": _kind(
+        batch_accounting, follows=batch_accounting.follows, explains=batch_accounting.explains
+    ),
     "config": _kind(config, follows=_follows_in_config, comparable=config.comparable),
     "e2e": _kind(e2e, follows=e2e.follows, explains=e2e.explains, comparable=e2e.comparable),
 }

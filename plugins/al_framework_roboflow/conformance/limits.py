@@ -23,9 +23,9 @@ BACKWARDS: Final = "clock-backwards"
 DEVIATIONS: Final[Mapping[str, str]] = {
     REFUSED: "a limit is not a whole number above zero, or of no period that there is; Roboflow "
     "finds out when it counts (D26)",
-    BACKWARDS: "the clock was set back; Roboflow's minutes bear no hour and its hours no date, so it "
-    "may take two for one, and it gives credits back to the windows of the moment, which are then "
-    "not those that they were taken from (D22); ours are windows of time, whenever they are open",
+    BACKWARDS: "the clock was set back; Roboflow's minutes bear no hour and its hours no date, so "
+    "that it may take two for one, and credits go to the windows of their return, which are then "
+    "not those that they were taken from (D22); ours are windows of time, and keep their credits",
 }
 
 _LIMIT: TypeAdapter[tuple[str, int]] = TypeAdapter(

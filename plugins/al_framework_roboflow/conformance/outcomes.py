@@ -51,7 +51,7 @@ def is_duplicate(reply: Reply) -> bool:
 def is_success_to_roboflow(reply: Reply) -> bool:
     """Tell whether Roboflow goes on to the annotation after such an answer to an upload."""
     body = _body(reply)
-    good = bool(body.get("success") and body.get("id"))
+    good = bool(body.get("success")) and body.get("id") is not None  # an empty id is one to it
     return good and _status(reply) == 200 and not body.get("duplicate")
 
 

@@ -17,6 +17,7 @@ from al_framework.testing import make_context
 from al_framework_roboflow.annotation import in_stored_frame
 from al_framework_roboflow.conformance.outcomes import as_roboflow_sends
 from al_framework_roboflow.conformance.strategies import REFUSED, Refusal
+from al_framework_roboflow.documents import stated_image
 from al_framework_roboflow.response import RoboflowResponse
 
 STORED_FRAME: Final = "stored-frame"
@@ -96,7 +97,7 @@ def explains(name: str, case: Case, expected: Any) -> bool:
 def _is_moved_document(
     before: Document, given: Document, source: ImageSize, stored: ImageSize
 ) -> bool:
-    image = {**(before.get("image") or {}), "width": stored[0], "height": stored[1]}
+    image = {**(stated_image(before) or {}), "width": stored[0], "height": stored[1]}
     rest = before.keys() - {"image", "predictions"} - _ANOTHER_PICTURES
     if given["image"] != image or any(before[key] != given.get(key) for key in rest):
         return False
@@ -148,7 +149,7 @@ def _is_moved(
 
 def _sizes(case: Case) -> tuple[ImageSize, ImageSize]:
     """Return the size of the picture that the prediction is of, and of the stored one."""
-    factor, image = case["scaling_factor"], case["prediction"].get("image")
+    factor, image = case["scaling_factor"], stated_image(case["prediction"])
     source = (image["width"], image["height"]) if image else _UNSTATED
     width, height = (max(1, round(side * factor)) for side in source)
     return source, (width, height)
@@ -166,9 +167,9 @@ def _fault(case: Case) -> Refusal | None:
         _adapted(case)
     except PredictionError as exc:
         return Refusal(place="prediction", message=str(exc.__cause__ or exc))
-    image = case["prediction"].get("image")
-    if image is not None and not isinstance(image, Mapping):
-        return Refusal(place="prediction.image", message=f"{image!r} is no mapping")
+    given, image = case["prediction"].get("image"), stated_image(case["prediction"])
+    if given is not None and image is None:
+        return Refusal(place="prediction.image", message=f"{given!r} is no mapping")
     sides = () if image is None else (image.get("width"), image.get("height"))
     if any(type(side) is not int or side < 1 for side in sides):
         return Refusal(place="prediction.image", message=f"{image!r} is no size in pixels")

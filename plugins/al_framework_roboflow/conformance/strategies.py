@@ -101,7 +101,7 @@ def answer(case: Case, *, draw: float = _DRAW) -> list[str] | Refusal:
 def deviation(case: Case) -> str | None:
     """Return the name of the rule by which our answer may differ, a key of `DEVIATIONS`."""
     checked = _check(case)
-    if isinstance(checked, Refusal):
+    if isinstance(checked, Refusal) or isinstance(answer(case), Refusal):
         return REFUSED
     strategies, prediction = checked
     choosy = any(strategy.tasks is not None for _, strategy in strategies)
@@ -119,6 +119,9 @@ def _check(case: Case) -> tuple[Sequence[tuple[str, Strategy[Any]]], Prediction]
     strategies: dict[str, Strategy[Any]] = {}
     if not isinstance(case["strategies"], list):
         return Refusal(place="strategies", message=f"{case['strategies']!r} is no list")
+    if not isinstance(case["prediction_type"], str):
+        message = f"{case['prediction_type']!r} is no text"
+        return Refusal(place="prediction_type", message=message)
     for index, entry in enumerate(case["strategies"]):
         place = f"strategies[{index}]"
         fault = _fault_of(entry, strategies, place)

@@ -22,13 +22,14 @@ pytestmark = pytest.mark.skipif(
 EQUAL_WHERE_VALID = {
     "strategies": {"documented-spelling", "top-alone"},
     "batch_names": set(),
-    "downscale": {"at-least-one-pixel"},
+    "downscale": {"at-least-one-pixel", "whole-size-with-a-point"},
     "tags": set(),
     "forbidden": set(),
 }
 # What no public case tells apart, or not first; test_conformance_kinds.py and
 # test_e2e_conformance.py have one of each that does.
 NEEDED_ELSEWHERE = {
+    ("downscale", "whole-size-with-a-point"),
     ("limits", "clock-backwards"),
     ("e2e", "at-least-one-pixel"),
     ("e2e", "duplicate-annotated"),

@@ -116,6 +116,30 @@ GET, UP, NOTE = "GET", "UPLOAD", "ANNOTATE"
             "retried-and-kept",
         ),
         (
+            case(frame(upload={"json": {"success": True, "id": 5}})),
+            [[UP, NOTE]],
+            [[UP, NOTE]],
+            None,
+        ),
+        (
+            case(frame(upload={"json": {"success": True, "id": ""}})),
+            [[UP, UP, NOTE]],
+            [[UP, NOTE]],
+            "retried-and-kept",
+        ),
+        (
+            case(frame(upload={"json": {"success": True, "id": "x"}}), frame(70), most=1),
+            [[GET, UP, NOTE], [GET]],
+            [[GET, UP, NOTE], [GET, UP, NOTE]],
+            "batch-counted-in-background",
+        ),
+        (
+            case(frame(prediction={}), kind="classification"),
+            [[]],
+            [[UP]],
+            "refused-by-validation",
+        ),
+        (
             case(frame(box=None, upload={"json": {"success": True}}), frame(1), limits=ONCE),
             [[UP], []],
             [[UP], [UP, NOTE]],
