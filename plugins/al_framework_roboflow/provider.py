@@ -27,10 +27,16 @@ class RoboflowConfigurationOptions(ConnectionOptions):
         description="Project of the model whose predictions are collected, or its model id, where "
         "it is another one: collection stays off if the types of the two do not go together.",
     )
+    refresh_after_s: float = Field(
+        default=900.0,
+        ge=5,
+        le=86400,
+        description="Seconds after which the document is asked for again.",
+    )
 
 
 class RoboflowConfiguration(ConfigurationProvider[RoboflowConfigurationOptions]):
-    """Fetches the Active Learning document of a project, every 15 minutes."""
+    """Fetches the Active Learning document of a project, every 15 minutes by default."""
 
     type_name = "roboflow"
 
@@ -64,29 +70,32 @@ class RoboflowConfiguration(ConfigurationProvider[RoboflowConfigurationOptions])
         target = Target(workspace=workspace, project=options.project)
         reason = self._mismatch(workspace)
         if reason:
-            return ProvidedConfiguration(document=None, reason=reason, target=target)
+            return self._off(reason, target)
         place = f"{workspace}/{options.project}"
         try:
             document = self._client.active_learning(workspace, options.project)
         except RoboflowApiError as exc:
             if exc.status not in _NOT_OURS:
                 raise
-            return ProvidedConfiguration(
-                document=None,
-                reason=f"{place!r} shows this key no Active Learning document ({exc.status})",
-                target=target,
-            )
+            reason = f"{place!r} shows this key no Active Learning document ({exc.status})"
+            return self._off(reason, target)
         if not document.get("enabled"):
-            return ProvidedConfiguration(
-                document=None,
-                reason=f"Active Learning is switched off in {place!r}",
-                target=target,
-            )
-        return ProvidedConfiguration(document=document, target=target)
+            return self._off(f"Active Learning is switched off in {place!r}", target)
+        return ProvidedConfiguration(
+            document=document, target=target, refresh_after_s=options.refresh_after_s
+        )
 
     def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+    def _off(self, reason: str, target: Target) -> ProvidedConfiguration:
+        return ProvidedConfiguration(
+            document=None,
+            reason=reason,
+            target=target,
+            refresh_after_s=self.options.refresh_after_s,
+        )
 
     def _mismatch(self, workspace: str) -> str:
         """Return why the model's predictions do not fit the project; empty if they do."""

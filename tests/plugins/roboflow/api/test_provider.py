@@ -209,3 +209,11 @@ def test_making_a_provider_asks_nothing(server, make):
     make().identity  # noqa: B018 - reading it is what is tested
 
     assert server.requests == []
+
+
+@pytest.mark.parametrize("document", [DOCUMENT, {"enabled": False}])
+def test_it_is_asked_again_when_the_options_say(server, make, document):
+    for reply in ({"workspace": "ws"}, OD, document):
+        server.say(reply)
+
+    assert make(refresh_after_s=60).fetch().refresh_after_s == 60
