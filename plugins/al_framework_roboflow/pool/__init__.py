@@ -21,6 +21,7 @@ from pydantic import SecretStr
 from al_framework import Collector, RecentImages
 from al_framework.api import Clock, Counts, SpoolError
 from al_framework_roboflow.client import DEFAULT_API_URL
+from al_framework_roboflow.pool.backlog import Backlog
 from al_framework_roboflow.pool.keys import (
     CollectorKey,
     PoolError,
@@ -37,8 +38,6 @@ logger = logging.getLogger(__name__)
 IDLE_S = 600.0
 SWEEP_S = 60.0
 CLOSE_S = 5.0
-MAX_WAITING = 256
-MAX_WAITING_BYTES = 256 * 1024 * 1024
 _SLOTS_PER_COLLECTOR = 8
 
 
@@ -151,10 +150,7 @@ class CollectorPool:
         with self._lock:
             slot = self._slot(key)
             slot.raise_recent_failure(self._now())
-            self._waiting_bytes += size
-            self._waiting += 1
-            if self._waiting > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES:
-                self._forget_waiting(size)
+            if not self._backlog.admit(size):
                 raise PoolError(
                     f"the collector for the dataset {key.dataset!r} is still being opened, and "
                     "too many images wait for that: this one is not kept"
@@ -164,7 +160,7 @@ class CollectorPool:
                 return
             if not self._started("al-pool-open", lambda: self._open_and_work(slot)):
                 slot.waiting.pop()
-                self._forget_waiting(size)
+                self._backlog.dismiss(size)
                 raise PoolError(
                     f"no thread can be started to open the collector for the dataset "
                     f"{key.dataset!r}: this image is not kept"
@@ -293,13 +289,9 @@ class CollectorPool:
                     self._threads.discard(threading.current_thread())
                     break
                 job, size = slot.waiting.popleft()
-                self._forget_waiting(size)
+                self._backlog.dismiss(size)
             job(collector)
         self._release(slot)
-
-    def _forget_waiting(self, size: int) -> None:
-        self._waiting -= 1
-        self._waiting_bytes -= size
 
     def _release(self, slot: Slot) -> None:
         with self._lock:
@@ -383,8 +375,7 @@ class CollectorPool:
         self._slots: OrderedDict[CollectorKey, Slot] = OrderedDict()
         self._recent: dict[str, RecentImages] = {}
         self._threads: set[threading.Thread] = set()
-        self._waiting = 0
-        self._waiting_bytes = 0
+        self._backlog = Backlog()
         self._sweep_at = self._now() + SWEEP_S
         self._finished = False
 

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from al_framework.api import ConfigurationError, Counts, Fault, SinkCounts
 from al_framework.testing import FakeClock
 from al_framework_roboflow.pool import CollectorPool, PoolError
+from al_framework_roboflow.pool.backlog import MAX_BYTES
 from al_framework_roboflow.pool.keys import make_key
 
 SECRET = "rf_abcdefgh12345678"
@@ -276,7 +277,7 @@ def test_jobs_wait_for_a_collector_that_is_opened_in_the_background(pool, worksh
     settle(pool)
     assert given == workshop.made * 2
     assert pool.is_open(key)
-    assert pool._waiting_bytes == 0
+    assert pool._backlog.admit(MAX_BYTES)  # nothing waits any more
 
 
 def test_jobs_whose_collector_cannot_be_opened_are_told_and_counted(pool, workshop, caplog):

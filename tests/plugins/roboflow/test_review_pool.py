@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from al_framework.api import ConfigurationError, Counts, Fault, SpoolError
 from al_framework.testing import FakeClock
 from al_framework_roboflow.pool import CollectorPool, PoolError
+from al_framework_roboflow.pool.backlog import MAX_BYTES
 from al_framework_roboflow.pool.keys import CollectorKey, make_key
 
 SECRET = "rf_abcdefgh12345678"
@@ -131,7 +132,7 @@ def test_where_no_thread_can_be_started_the_image_is_refused(pool, monkeypatch):
     pool.when_open(key(), given.append, size=1)
     settle(pool)
     assert len(given) == 1
-    assert pool._waiting_bytes == 0
+    assert pool._backlog.admit(MAX_BYTES)  # nothing waits any more
 
 
 def test_where_no_thread_can_be_started_a_collector_stays_open(pool, clock, monkeypatch):
