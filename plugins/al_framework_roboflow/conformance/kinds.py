@@ -1,6 +1,6 @@
 """The kinds of vector files, each with the rules that answer its cases."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Final, TypeAlias
@@ -36,6 +36,7 @@ class Kind:
         explains: Tells, of a deviation, an input and the recorded answer, whether the answer is
             one that Roboflow gives by what the deviation says of it.
         comparable: Brings a recorded answer into the form of ours.
+        places: Of an input that is refused without a `Refusal`: the places.
     """
 
     answer: Callable[[Case], object]
@@ -44,6 +45,7 @@ class Kind:
     follows: Callable[[str, Case, Any], bool]
     explains: Callable[[str, Case, Any], bool]
     comparable: Callable[[Any], object]
+    places: Callable[[Case], Sequence[str]]
 
 
 def _kind(
@@ -52,6 +54,7 @@ def _kind(
     follows: Callable[[str, Case, Any], bool] | None = None,
     explains: Callable[[str, Case, Any], bool] | None = None,
     comparable: Callable[[Any], object] | None = None,
+    places: Callable[[Case], Sequence[str]] = lambda _case: (),
 ) -> Kind:
     return Kind(
         answer=module.answer,
@@ -60,6 +63,7 @@ def _kind(
         follows=_follows if follows is None else follows,
         explains=_explains if explains is None else explains,
         comparable=_as_it_is if comparable is None else comparable,
+        places=places,
     )
 
 
@@ -95,7 +99,18 @@ KINDS: Final[Mapping[str, Kind]] = {
     "batch_accounting": _kind(
         batch_accounting, follows=batch_accounting.follows, explains=batch_accounting.explains
     ),
-    "config": _kind(config, follows=_follows_in_config, comparable=config.comparable),
-    "e2e": _kind(e2e, follows=e2e.follows, explains=e2e.explains, comparable=e2e.comparable),
+    "config": _kind(
+        config,
+        follows=_follows_in_config,
+        comparable=config.comparable,
+        places=config.refusals,
+    ),
+    "e2e": _kind(
+        e2e,
+        follows=e2e.follows,
+        explains=e2e.explains,
+        comparable=e2e.comparable,
+        places=config.refusals,
+    ),
 }
 """By the name of the file, without ``.jsonl``, in the order in which they are reported."""

@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from al_framework_roboflow.conformance.reading import Failure
 from al_framework_roboflow.conformance.running import Outcome
-from al_framework_roboflow.conformance.verdicts import Failure, Tally
+from al_framework_roboflow.conformance.verdicts import Tally
 
 _MAX_SHOWN = 400
 
@@ -23,6 +24,7 @@ def as_document(outcome: Outcome) -> Mapping[str, Any]:
                 "cases": counts.cases,
                 "equal": counts.equal,
                 "deviating": dict(sorted(counts.deviating.items())),
+                "refused": dict(counts.refused.most_common()),
                 "failed": len(counts.failures),
                 "failures": [asdict(failure) for failure in counts.failures],
             }
@@ -49,6 +51,10 @@ def show(outcome: Outcome, console: Console, *, failures: int) -> None:
         console.print(
             Text(f"not run, of no known kind: {', '.join(outcome.unknown)}", style="yellow")
         )
+    for name, counts in outcome.files.items():
+        if counts.refused:
+            places = ", ".join(f"{place} {count}" for place, count in counts.refused.most_common())
+            console.print(Text(f"refused in {name} at: {_cut(places)}"), soft_wrap=True)
     for name, counts in outcome.files.items():
         for failure in counts.failures[:failures]:
             console.print(_explained(name, failure), soft_wrap=True)
@@ -97,5 +103,8 @@ def _explained(name: str, failure: Failure) -> Text:
 
 
 def _shortened(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    return _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."

@@ -128,7 +128,7 @@ def test_a_deviation_does_not_excuse_a_recording_that_it_does_not_explain(
     def verdict(expected):
         return verdicts.judge(KINDS[name], Vector(id="x", line=1, input=given, expected=expected))
 
-    assert verdict(theirs) == deviation
+    assert verdict(theirs).name == deviation
     assert verdict(["something", "else"]).deviation == deviation
 
 
@@ -165,6 +165,7 @@ def test_json_holds_everything(directory, run):
         "cases": 2,
         "equal": 1,
         "deviating": {},
+        "refused": {},
         "failed": 1,
         "failures": [
             {
@@ -194,9 +195,9 @@ def test_a_refusal_is_shown_with_its_place(directory, run):
     refused = dated("names-3", expected="x", recreation_interval="yearly")
     result = run(directory(batch_names=[given, refused]), "--json")
 
-    assert json.loads(result.stdout)["files"]["batch_names"]["deviating"] == {
-        "refused-by-validation": 1
-    }
+    counts = json.loads(result.stdout)["files"]["batch_names"]
+    assert counts["deviating"] == {"refused-by-validation": 1}
+    assert counts["refused"] == {"recreation_interval": 1}
 
 
 def test_an_input_that_breaks_our_rules_is_a_failure_and_the_rest_is_run(directory, run):
@@ -218,25 +219,29 @@ def test_a_refusal_where_roboflow_fails_too_is_one_by_validation():
         expected={"error": "ActiveLearningConfigurationDecodingError"},
     )
 
-    assert verdicts.judge(KINDS["batch_names"], vector) == "refused-by-validation"
+    verdict = verdicts.judge(KINDS["batch_names"], vector)
+    assert verdict == ("refused-by-validation", ("recreation_interval",))
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", ":2: is no JSON: "),
-        ("[1]", ":2: is no JSON object: give one case a line"),
-        ('{"id": 1, "expected": 2}', ":2: lacks 'input'"),
-        ("{}", ":2: lacks 'id', 'input', 'expected'"),
-        ('{"id": 1, "input": 3, "expected": 2}', ":2: its 'input' is no JSON object"),
+        ("{", "no case: is no JSON: "),
+        ("[1]", "no case: is no JSON object: give one case a line"),
+        ('{"id": 1, "expected": 2}', "no case: lacks 'input'"),
+        ("{}", "no case: lacks 'id', 'input', 'expected'"),
+        ('{"id": 1, "input": 3, "expected": 2}', "no case: its 'input' is no JSON object"),
     ],
 )
-def test_a_line_that_is_no_case_is_named_with_its_file(directory, run, line, message):
-    result = run(directory(batch_names=f"{json.dumps(dated())}\n{line}"))
+def test_a_line_that_is_no_case_has_failed_and_hides_no_other(directory, run, line, message):
+    lines = "\n".join([json.dumps(dated()), line, json.dumps(dated("names-3"))])
+    result = run(directory(batch_names=lines))
+    rows = [row.split() for row in result.stdout.splitlines()]
 
-    assert result.exit_code == 2
-    assert f"batch_names.jsonl{message}" in result.stderr
-    assert result.stdout == ""
+    assert result.exit_code == 1
+    assert ["batch_names", "3", "2", "0", "1"] in rows
+    assert "batch_names line 2 (line 2)" in result.stdout
+    assert message in result.stdout
 
 
 def test_empty_lines_are_passed_over_and_counted_as_lines(directory, run):

@@ -193,7 +193,7 @@ def test_what_roboflow_would_have_recorded_gets_the_verdict_of_its_deviation():
     recorded = [{"calls": calls} for calls in Replay(case=given, ours=False).run()]
     vector = Vector(id="x", line=1, input=given, expected=recorded)
 
-    assert verdicts.judge(KINDS["e2e"], vector) == "stored-frame"
+    assert verdicts.judge(KINDS["e2e"], vector).name == "stored-frame"
     assert not e2e.explains("stored-frame", given, [{"calls": []}])
     assert e2e.explains("refused-by-validation", case(frame(), tags=["a b"]), [])
 
