@@ -65,8 +65,9 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by cl
     time, what the server said in an earlier run holds.
 
     \b
-    Exit status: 0 all done, 1 something failed or is still to be delivered, 2 the configuration
-    has faults, 3 a strategy was switched off, 130 interrupted.
+    Exit status: 0 all done, 1 something failed or is still to be delivered,
+    2 the configuration has faults, 3 a strategy was switched off,
+    130 interrupted.
     """  # noqa: D301 - click has to see the character that keeps a paragraph from being filled
     document = read_document(file)
     host = discover_host(plugin_switches(document), ctx)

@@ -1,5 +1,6 @@
 """The options that everything has in common that speaks to Roboflow's API."""
 
+import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -7,6 +8,8 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from al_framework.api import Options
 from al_framework_roboflow.client import DEFAULT_API_URL, RoboflowClient
+
+_SHORT_NAME = re.compile(r"[^/?#\s]+")
 
 
 def _checked_address(url: str) -> str:
@@ -21,27 +24,38 @@ def _checked_address(url: str) -> str:
 
 def _checked_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
+    if not text:
+        raise ValueError("is empty: is the variable or file that it refers to?")
+    if text.startswith("$"):
+        raise ValueError("begins with $: write a reference with braces, ${ROBOFLOW_API_KEY}")
     if not (text.isascii() and text.isprintable()) or " " in text:
         raise ValueError("holds a blank, a line end or a letter that no key of Roboflow has")
     return key
+
+
+def _checked_name(name: str) -> str:
+    if not _SHORT_NAME.fullmatch(name):
+        raise ValueError(
+            f"is {name[:60]!r}: write the short name alone, such as 'my-project'; a version is "
+            "left away, and a workspace goes into its own option"
+        )
+    return name
+
+
+_ShortName = Annotated[str, AfterValidator(_checked_name)]
 
 
 class ConnectionOptions(Options):
     """Options of everything that speaks to Roboflow's API."""
 
     api_key: Annotated[SecretStr, AfterValidator(_checked_key)] = Field(
-        min_length=1,
         description="Roboflow API key; write it as ${ROBOFLOW_API_KEY} or as a file: reference.",
     )
-    project: str = Field(
-        min_length=1,
-        pattern=r"^[^/?#\s]+$",
+    project: _ShortName = Field(
         description="Short name of the project (the dataset), as in its web address.",
     )
-    workspace: str | None = Field(
+    workspace: _ShortName | None = Field(
         default=None,
-        min_length=1,
-        pattern=r"^[^/?#\s]+$",
         description="Short name of the workspace; left out, it is the one that the key belongs to.",
     )
     api_url: Annotated[str, AfterValidator(_checked_address)] = Field(

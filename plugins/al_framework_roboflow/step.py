@@ -44,7 +44,7 @@ _ORDINARY_DROPS: Mapping[str, str] = MappingProxyType(
 )
 _MESSAGES: Mapping[str, str] = MappingProxyType(
     {
-        "queued": "chosen, and about to be written to disk",
+        "queued": "a strategy takes it; its limits and the disk decide next",
         "accepted": "chosen, and safe on disk until it is delivered",
         "not_selected": "no sampling strategy takes it",
         "limited": "every strategy that takes it has spent its limit",

@@ -59,9 +59,15 @@ class CollectorPool:
             ``.al`` in the current directory.
         sinks: Where to send pictures instead of Roboflow, as in a configuration file;
             ``{collector}`` in a text stands for a name of key and dataset.
+        recent: What was sent lately, to be shared with collectors outside of the pool, such as one
+            at the model: `Collector.from_config` takes it too. By default one of the pool's own.
+            Datasets of one name under two keys are never taken for one.
         max_collectors: Collectors open at once, apart from those in use at that moment.
         clock: Time; the system's by default.
         build: Makes a collector of a configuration; `Collector.from_config` by default.
+
+    Attributes:
+        recent: As given, or the pool's own.
     """
 
     def __init__(  # noqa: PLR0913 - all optional; the last two are for tests
@@ -70,6 +76,7 @@ class CollectorPool:
         api_url: str = DEFAULT_API_URL,
         spool_root: Path | None = None,
         sinks: Sequence[Mapping[str, object]] | None = None,
+        recent: RecentImages | None = None,
         max_collectors: int = 32,
         clock: Clock | None = None,
         build: Build = build,
@@ -80,9 +87,9 @@ class CollectorPool:
         self._spool_root = spool_root.expanduser().absolute()
         self._sinks = None if sinks is None else [dict(sink) for sink in sinks]
         self._max_collectors = max(1, max_collectors)
-        self._clock = clock
         self._now = time.monotonic if clock is None else clock.monotonic
         self._build = build
+        self.recent = recent if recent is not None else RecentImages(clock)
         self._closed = False
         self._inherited: list[object] = []
         self._start_empty()
@@ -247,21 +254,16 @@ class CollectorPool:
         return collector
 
     def _made(self, key: CollectorKey) -> Collector:
-        with self._lock:
-            # One for each tenant: two of them may well call their projects the same.
-            recent = self._recent.get(key.tenant)
-            if recent is None:
-                recent = self._recent[key.tenant] = RecentImages(self._clock)
-        collector = made(key, lambda: self._built(key, recent))
+        collector = made(key, lambda: self._built(key))
         # The pool closes them together, within one deadline instead of one each.
         atexit.unregister(collector.close)
         return collector
 
-    def _built(self, key: CollectorKey, recent: RecentImages) -> Collector:
+    def _built(self, key: CollectorKey) -> Collector:
         document = collection_document(
             key, api_url=self._api_url, spool_root=self._spool_root, sinks=self._sinks
         )
-        return self._build(document, recent)
+        return self._build(document, self.recent)
 
     def _note_failure(self, slot: Slot, failure: PoolError) -> None:
         text = str(failure)
@@ -318,8 +320,6 @@ class CollectorPool:
             elif surplus > 0 or now - slot.used_at >= IDLE_S:
                 self._retire(slot, unless_pending=surplus <= 0)
                 surplus -= 1
-        for tenant in set(self._recent) - {key.tenant for key in self._slots}:
-            del self._recent[tenant]
 
     def _crowded(self) -> bool:
         return len(self._slots) > self._max_collectors * _SLOTS_PER_COLLECTOR
@@ -373,7 +373,6 @@ class CollectorPool:
     def _start_empty(self) -> None:
         self._lock = threading.Lock()
         self._slots: OrderedDict[CollectorKey, Slot] = OrderedDict()
-        self._recent: dict[str, RecentImages] = {}
         self._threads: set[threading.Thread] = set()
         self._backlog = Backlog()
         self._sweep_at = self._now() + SWEEP_S
@@ -384,7 +383,7 @@ class CollectorPool:
 
         What was inherited is kept, idle, and never closed: its end is the parent's to declare.
         """
-        self._inherited.append((self._slots, self._recent))
+        self._inherited.append(self._slots)
         self._start_empty()
 
 

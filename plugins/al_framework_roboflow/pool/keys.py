@@ -18,7 +18,7 @@ from al_framework.api import AlFrameworkError, Fault
 from al_framework_roboflow.entries import shown
 
 _KEY = re.compile(r"[!-~]{1,512}")
-_MAX_DATASET = 256
+_DATASET = re.compile(r"[^/?#\s]{1,256}")
 _HASH_BYTES = 8
 
 
@@ -87,9 +87,10 @@ def make_key(api_key: SecretStr, target_dataset: object, configuration: object) 
         raise PoolError(
             "the API key is no key of Roboflow: pass the key itself, without blanks or a reference"
         )
-    if not isinstance(target_dataset, str) or not 0 < len(target_dataset) <= _MAX_DATASET:
+    if not isinstance(target_dataset, str) or not _DATASET.fullmatch(target_dataset):
         raise PoolError(
-            f"the target dataset is {shown(target_dataset)}: pass the short name of a project"
+            f"the target dataset is {shown(target_dataset)}: pass the short name of a project, "
+            "without workspace and version"
         )
     if configuration is not None and not isinstance(configuration, Mapping):
         raise PoolError(

@@ -330,7 +330,11 @@ def test_a_faulty_configuration_is_an_error_and_never_an_exception(step, worksho
 @pytest.mark.parametrize(
     ("ticket", "error", "message"),
     [
-        (("queued", ""), False, "chosen, and about to be written to disk"),
+        (
+            ("queued", ""),
+            False,
+            "a strategy takes it; its limits and the disk decide next",
+        ),
         (("not_selected", ""), False, "no sampling strategy takes it"),
         (("not_selected", "it is off"), False, "nothing is collected: it is off"),
         (("limited", ""), False, "every strategy that takes it has spent its limit"),

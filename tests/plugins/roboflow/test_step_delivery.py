@@ -10,6 +10,7 @@ import threading
 import numpy as np
 import pytest
 
+from al_framework import Collector
 from al_framework_roboflow.pool import CollectorPool
 from al_framework_roboflow.server.running import running_server
 from al_framework_roboflow.server.state import Project, State, Workspace
@@ -234,7 +235,7 @@ def test_a_project_name_that_is_none_is_told(step):
     [result] = step.run(**arguments(target_dataset="a/b?c"))
 
     assert result.status == "error"
-    assert "sinks[0].project" in result.message
+    assert "the target dataset is 'a/b?c': pass the short name of a project" in result.message
 
 
 def test_async_collects_without_waiting_for_spool_or_server(step, pool, server):
@@ -349,3 +350,22 @@ def test_a_changed_document_goes_on_with_the_limits_of_the_one_before(server, po
 
     assert [("old", "p-workflows")] * 2 == [image.tags for image in images(server)]
     assert 4 == sum(counts.limited for counts in pool.stats().values())
+
+
+def test_a_picture_of_the_model_and_of_the_step_is_sent_once(server, pool, step, tmp_path):
+    at_the_model = {
+        "active_learning": rules("model"),
+        "sinks": [
+            {"type": "roboflow", "project": "p", "api_key": "keyaaaa", "api_url": server.url}
+        ],
+        "spool": {"path": str(tmp_path / "model")},
+    }
+    with Collector.from_config(at_the_model, recent=pool.recent) as collector:
+        collector.submit(array(), {"predictions": [ENTRY]})
+        collector.flush(HANG_S)
+        step.run(**arguments())
+        step.run(**arguments(api_key="keybbbb"))  # another tenant's project of the same name
+        delivered(pool)
+
+    assert [1, 1] == [len(images(server)), len(images(server, "ws-b"))]
+    assert 1 == sum(counts.dropped.get("recently_sent", 0) for counts in pool.stats().values())
