@@ -148,7 +148,10 @@ class Collector:
         return _best(tickets, name)
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Wait until everything queued is settled; False if the time is up before."""
+        """Wait until every frame is on disk or turned down; False if the time is up before.
+
+        Delivery goes on behind it: `stats` tells how far it is.
+        """
         clock, idle = self._assembly.clock, threading.Event()
         deadline = None if timeout_s is None else clock.monotonic() + timeout_s
         while self.stats().queued:
@@ -190,12 +193,15 @@ class Collector:
             # Raised from here it would hide the caller's own error at the end of a with block.
             logger.error("the collector could not be closed properly: %s", exc)  # noqa: TRY400 - the text says it all
             return
+        delivery = self._assembly.delivery
+        reasons = {} if delivery is None else delivery.reasons()
         for sink, counts in summary.counts.sinks.items():
             if counts.pending:
                 logger.warning(
-                    "sink %r: %d datapoints are still to be delivered; they are safe in the spool",
+                    "sink %r: %d still to be delivered, safe in the spool%s",
                     sink,
                     counts.pending,
+                    f": {reasons[sink]}" if sink in reasons else "",
                 )
 
     def stats(self) -> Counts:

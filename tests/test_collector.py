@@ -823,7 +823,7 @@ def test_closing_says_what_is_still_to_be_delivered(collect, plugin, caplog):
     assert collector.submit(sample_jpeg(), wait_accepted_s=LONG_S).status == "accepted"
     collector.close(0.0)
 
-    assert "sink 'flaky': 1 datapoints are still to be delivered; they are safe" in caplog.text
+    assert "sink 'flaky': 1 still to be delivered, safe in the spool" in caplog.text
 
 
 FORKED = """

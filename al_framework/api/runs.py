@@ -92,6 +92,7 @@ class Counts:
             the same dataset within the last minutes), ``ring_full``, ``spool_full``,
             ``spool_error``, ``batch_full``, ``shutdown``.
         skipped: Frames a source did not offer, since an earlier run had dealt with them.
+        left_out: Keys and strategies of the fetched document in force that are not known here.
         strategies: By strategy, in configuration order.
         sinks: By sink, in configuration order.
     """
@@ -104,6 +105,7 @@ class Counts:
     queued: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
     skipped: int = 0
+    left_out: int = 0
     strategies: Mapping[str, StrategyCounts] = field(default_factory=dict)
     sinks: Mapping[str, SinkCounts] = field(default_factory=dict)
 

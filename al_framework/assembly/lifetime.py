@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from al_framework.api import (
     AlFrameworkError,
@@ -60,7 +60,9 @@ class Assembly:
     def counts(self) -> Counts:
         """Return where every offered frame is by now."""
         sinks = {} if self.delivery is None else self.delivery.counts()
-        return self.engine.tally.counts(sinks)
+        counts = self.engine.tally.counts(sinks)
+        refresher = self.refresher
+        return counts if refresher is None else replace(counts, left_out=refresher.skipped)
 
     def runner(self, *, again: bool, wait_for_room: Callable[[], bool]) -> Runner:
         """Return the loop that drives the sources.

@@ -95,7 +95,7 @@ def test_what_is_not_known_here_is_left_out_counted_and_said(
     who = "configuration provider 'scripted': "
     problems = assembly.engine.tally.problems()
 
-    assert assembly.refresher.skipped == 3
+    assert 3 == assembly.refresher.skipped == assembly.counts().left_out
     assert [slot.name for slot in assembly.engine.plan.sampler.slots] == ["w"]
     assert len(problems) == 3
     assert problems[0].startswith(f"{who}sampling_strategies[0].colour: unknown key, known are: ")

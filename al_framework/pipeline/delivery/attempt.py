@@ -84,7 +84,6 @@ class Courier:
         except (LeaseLostError, SpoolError):
             raise
         except TransientSinkError as exc:
-            self._states[lease.sink].last_error = str(exc)
             self._try_again(lease, exc)
         except PermanentSinkError as exc:
             self._give_up(lease, str(exc))
@@ -99,15 +98,22 @@ class Courier:
             raise
         else:
             self._deliveries.deliver(lease, receipt)
-            self._states[lease.sink].succeed()
+            if self._states[lease.sink].succeed():
+                _LOG.info("sink %r: delivers again", lease.sink)
             self._notify(lease, datapoint, receipt)
 
     def _try_again(self, lease: Lease, exc: TransientSinkError) -> None:
+        state = self._states[lease.sink]
+        if state.last_error is None:  # once, until it delivers again
+            _LOG.warning(
+                "sink %r: does not deliver at the moment, and is tried again: %s", lease.sink, exc
+            )
+        state.last_error = str(exc)
         failures = lease.attempts + 1
         delay_s = self._rules.backoff_s(failures, self._rng)
         if exc.retry_after_s is not None:
             delay_s = self._rules.requested_s(exc.retry_after_s)
-            self._states[lease.sink].wait(self._clock.monotonic(), delay_s)
+            state.wait(self._clock.monotonic(), delay_s)
         if failures >= self._rules.max_attempts:
             self._give_up(lease, f"gave up after {failures} attempts, the last of which: {exc}")
             return

@@ -109,7 +109,8 @@ class SinkState:
             self._next_pause_s = min(2 * pause_s, self._rules.max_pause_s)
             return pause_s
 
-    def succeed(self) -> None:
-        """Forget earlier pauses and errors."""
-        self.last_error = None
+    def succeed(self) -> bool:
+        """Forget earlier pauses and errors; tell whether there was an error."""
+        failed, self.last_error = self.last_error is not None, None
         self._next_pause_s = self._rules.first_pause_s
+        return failed

@@ -127,6 +127,22 @@ def test_after_twelve_attempts_a_datapoint_is_dead(bench):
     assert (1, 11) == (delivery.counts()["s"].dead, delivery.counts()["s"].retried)
 
 
+def test_trouble_is_told_once_and_its_end_too(bench, caplog):
+    caplog.set_level(logging.INFO, logger="al_framework.pipeline.delivery")
+    sink = Scripted(*[TransientSinkError("no network")] * 3, CREATED)
+    delivery = bench.delivery({"s": sink})
+    bench.accept(3)
+    for _ in range(6):
+        steps(delivery)
+        bench.clock.advance(4000)
+
+    told = [record.getMessage() for record in caplog.records]
+    assert told == [
+        "sink 's': does not deliver at the moment, and is tried again: no network",
+        "sink 's': delivers again",
+    ]
+
+
 def test_a_permanent_error_gives_the_datapoint_up_with_its_reason(bench, caplog):
     delivery = bench.delivery({"s": Scripted(PermanentSinkError("image too large"), CREATED)})
     first, _ = bench.accept(2)
