@@ -61,6 +61,7 @@ class SinkCounts:
         dead: Datapoints given up, kept for a person to look at.
         evicted: Datapoints removed to make room.
         retried: Attempts that failed and were put back.
+        trouble: Why the last attempt failed; empty once one has succeeded.
     """
 
     accepted: int = 0
@@ -71,6 +72,7 @@ class SinkCounts:
     dead: int = 0
     evicted: int = 0
     retried: int = 0
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import logging
 import random
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 
 from al_framework.api import Clock, SinkCounts, SpoolError
 from al_framework.pipeline.delivery.attempt import Courier, Deliver, OnDelivered
@@ -168,7 +169,10 @@ class Delivery:
             SpoolError: The spool cannot be read.
         """
         counts = self._spool.counts()
-        return {sink: counts[sink] for sink in self._states}
+        return {
+            sink: replace(counts[sink], trouble=state.last_error or "")
+            for sink, state in self._states.items()
+        }
 
     def reasons(self) -> Mapping[str, str]:
         """Return why the last attempt failed, for each sink where it did."""

@@ -62,9 +62,10 @@ def _sink_words(one: SinkCounts) -> str:
     if not one.pending:
         return ", ".join(parts)
     parts.append(f"{one.pending} still to be delivered")
+    why = f" ({one.trouble})" if one.trouble else ""
     return (
-        f"{', '.join(parts)}; what waits is safe in the spool, run again to go on; al -v tells "
-        "what is in the way"
+        f"{', '.join(parts)}{why}; what waits is safe in the spool of this key and dataset: run "
+        "again with them to go on"
     )
 
 

@@ -21,11 +21,12 @@ WORDS = [
     ),
     (counts(dead=1), ["my-ds: sink 'roboflow': 0 delivered, 1 given up"], True),
     (
-        counts(delivered=3, dead=1, pending=2),
+        counts(delivered=3, dead=1, pending=2, trouble="the key is refused"),
         [
             (
-                "my-ds: sink 'roboflow': 3 delivered, 1 given up, 2 still to be delivered; what "
-                "waits is safe in the spool, run again to go on; al -v tells what is in the way"
+                "my-ds: sink 'roboflow': 3 delivered, 1 given up, 2 still to be delivered (the key "
+                "is refused); what waits is safe in the spool of this key and dataset: run again "
+                "with them to go on"
             )
         ],
         True,
