@@ -170,7 +170,7 @@ def _bound(workflow: Workflow, execution: Execution) -> list[Step]:
             hint = suggestion(bound.model, execution.predictors, what="models")
             message = (
                 f"no predictor answers for the model {bound.model!r}: {hint}; {ANY_MODEL!r} "
-                "stands for all others"
+                "stands for all others; al workflow run takes --inference-url or --models"
             )
             faults.append(Fault(path=place, message=message))
         steps.append(bound)
