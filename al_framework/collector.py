@@ -193,15 +193,13 @@ class Collector:
             # Raised from here it would hide the caller's own error at the end of a with block.
             logger.error("the collector could not be closed properly: %s", exc)  # noqa: TRY400 - the text says it all
             return
-        delivery = self._assembly.delivery
-        reasons = {} if delivery is None else delivery.reasons()
         for sink, counts in summary.counts.sinks.items():
             if counts.pending:
                 logger.warning(
                     "sink %r: %d still to be delivered, safe in the spool%s",
                     sink,
                     counts.pending,
-                    f": {reasons[sink]}" if sink in reasons else "",
+                    f": {counts.trouble}" if counts.trouble else "",
                 )
 
     def stats(self) -> Counts:

@@ -111,7 +111,7 @@ def _drive(
         _drain(assembly, stop, progress)
         deadline_s = INTERRUPTED_DEADLINE_S if stop.is_set() else 0.0
         summary = assembly.finish(deadline_s=deadline_s, interrupted=stop.is_set())
-    return summary, failures + _left(assembly, summary)
+    return summary, failures + _left(summary)
 
 
 def _collect(
@@ -140,19 +140,18 @@ def _drain(assembly: Assembly, stop: threading.Event, progress: RunProgress) -> 
             return
 
 
-def _left(assembly: Assembly, summary: RunSummary) -> list[str]:
+def _left(summary: RunSummary) -> list[str]:
     """Say what is still to be delivered, and why."""
-    reasons = {} if assembly.delivery is None else assembly.delivery.reasons()
     return [
-        f"sink {name!r}: {counts.pending} still to be delivered{_because(reasons.get(name))}; they "
+        f"sink {name!r}: {counts.pending} still to be delivered{_because(counts.trouble)}; they "
         "are safe in the spool, run again to go on"
         for name, counts in summary.counts.sinks.items()
         if counts.pending
     ]
 
 
-def _because(reason: str | None) -> str:
-    return "" if reason is None else f" ({reason})"
+def _because(trouble: str) -> str:
+    return f" ({trouble})" if trouble else ""
 
 
 def _stalled(assembly: Assembly) -> Callable[[], bool]:

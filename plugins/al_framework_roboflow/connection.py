@@ -25,7 +25,7 @@ def _checked_address(url: str) -> str:
 def _checked_key(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
     if not text:
-        raise ValueError("is empty: is the variable or file that it refers to?")
+        raise ValueError("is empty: look at the variable or file that it refers to")
     if text.startswith("$"):
         raise ValueError("begins with $: write a reference with braces, ${ROBOFLOW_API_KEY}")
     if not (text.isascii() and text.isprintable()) or " " in text:

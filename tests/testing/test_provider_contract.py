@@ -47,11 +47,6 @@ class ProviderTest(ConfigurationProviderContract):
         Good.is_away = True
 
 
-class UnbreakableTest(ConfigurationProviderContract):
-    component = Good
-    options: ClassVar = {"api_key": KEY}
-
-
 @pytest.fixture(autouse=True)
 def server_is_back():
     yield
@@ -64,12 +59,11 @@ def run(contract, component, test, directory):
     return method() if "tmp_path" not in method.__code__.co_varnames else method(directory)
 
 
-@pytest.mark.parametrize("contract", [ProviderTest, UnbreakableTest])
 @pytest.mark.parametrize(
     "test", [name for name in dir(ConfigurationProviderContract) if name.startswith("test_")]
 )
-def test_a_right_provider_passes(contract, test, tmp_path):
-    run(contract, Good, test, tmp_path)
+def test_a_right_provider_passes(test, tmp_path):
+    run(ProviderTest, Good, test, tmp_path)
 
 
 def answering(**changes):

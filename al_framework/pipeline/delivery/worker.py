@@ -174,14 +174,6 @@ class Delivery:
             for sink, state in self._states.items()
         }
 
-    def reasons(self) -> Mapping[str, str]:
-        """Return why the last attempt failed, for each sink where it did."""
-        return {
-            sink: state.last_error
-            for sink, state in self._states.items()
-            if state.last_error is not None
-        }
-
     def after_fork(self) -> None:
         """Leave threads and leadership to the parent; the child's first accept starts its own."""
         self._begin()

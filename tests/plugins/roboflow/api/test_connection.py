@@ -9,7 +9,7 @@ from al_framework_roboflow.connection import ConnectionOptions
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"api_key": ""}, "is empty: is the variable or file that it refers to?"),
+        ({"api_key": ""}, "is empty: look at the variable or file that it refers to"),
         ({"api_key": "$ROBOFLOW_API_KEY"}, "begins with $: write a reference with braces"),
         ({"project": "my-project/3"}, "is 'my-project/3': write the short name alone"),
         ({"project": ""}, "is '': write the short name alone"),
