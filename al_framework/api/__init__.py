@@ -50,7 +50,17 @@ from al_framework.api.predictions import (
     RleMask,
     Unlabelled,
 )
-from al_framework.api.runs import Counts, RunInfo, RunSummary, SinkCounts, StrategyCounts
+from al_framework.api.runs import (
+    Counts,
+    CreditUse,
+    Health,
+    RunInfo,
+    RunSummary,
+    SinkCounts,
+    SinkHealth,
+    SpoolHealth,
+    StrategyCounts,
+)
 from al_framework.api.types import (
     Crop,
     Datapoint,
@@ -77,6 +87,7 @@ __all__ = [
     "ConfigurationProvider",
     "Context",
     "Counts",
+    "CreditUse",
     "Crop",
     "Datapoint",
     "Decision",
@@ -85,6 +96,7 @@ __all__ = [
     "Frame",
     "FrameError",
     "FrameKey",
+    "Health",
     "Image",
     "ImageError",
     "ImageInput",
@@ -108,11 +120,13 @@ __all__ = [
     "Sink",
     "SinkCounts",
     "SinkError",
+    "SinkHealth",
     "SinkPausedError",
     "Source",
     "SourceError",
     "SpoolError",
     "SpoolFullError",
+    "SpoolHealth",
     "Strategy",
     "StrategyCounts",
     "StrategyVerdict",

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,8 @@ class Counts:
             predictor or adapter raised something else), ``no_configuration`` (a provider has not
             brought a document yet), ``recently_sent`` (another collector has sent the picture to
             the same dataset within the last minutes), ``ring_full``, ``spool_full``,
-            ``spool_error``, ``batch_full``, ``shutdown``.
+            ``disk_full``, ``spool_error``, ``batch_full``, ``limiter_unavailable`` (the server that
+            keeps the limits does not answer), ``shutdown``.
         skipped: Frames a source did not offer, since an earlier run had dealt with them.
         left_out: Keys and strategies of the fetched document in force that are not known here.
         strategies: By strategy, in configuration order.
@@ -110,6 +112,94 @@ class Counts:
     left_out: int = 0
     strategies: Mapping[str, StrategyCounts] = field(default_factory=dict)
     sinks: Mapping[str, SinkCounts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SinkHealth:
+    """How one sink is at the moment.
+
+    Attributes:
+        state: ``delivering``; ``waiting`` as long as it asked for; ``open``: it failed too often
+            and is left alone; ``half_open``: one datapoint is tried; ``paused``: key or
+            configuration wait for a person.
+        until: UTC epoch seconds when it is tried again; None while it delivers.
+        reason: Why; empty while it delivers.
+        pending: Datapoints that wait for it, whoever brought them.
+        dead: Dead letters.
+        lag_p50_s: Median of the seconds from acceptance to delivery of the last deliveries of this
+            process; None before the first.
+        lag_p99_s: Their 99th percentile.
+    """
+
+    state: Literal["delivering", "waiting", "open", "half_open", "paused"] = "delivering"
+    until: float | None = None
+    reason: str = ""
+    pending: int = 0
+    dead: int = 0
+    lag_p50_s: float | None = None
+    lag_p99_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpoolHealth:
+    """How the spool is at the moment, whoever filled it.
+
+    Attributes:
+        items: Datapoints, dead letters included.
+        bytes: Their pictures and metadata.
+        oldest_s: Seconds since the oldest datapoint was accepted that still waits; None without.
+        dead_items: Dead letters.
+        dead_bytes: Their pictures and metadata.
+        full_disk: Whether the disk has no room for more.
+        fsync_p99_s: 99th percentile of the seconds that the last groups took to become durable;
+            None before the first.
+        unclean_restarts: Times that a process ended without closing it.
+    """
+
+    items: int = 0
+    bytes: int = 0
+    oldest_s: float | None = None
+    dead_items: int = 0
+    dead_bytes: int = 0
+    full_disk: bool = False
+    fsync_p99_s: float | None = None
+    unclean_restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditUse:
+    """One limit of one strategy.
+
+    Attributes:
+        strategy: Whose limit.
+        period: ``minutely``, ``hourly`` or ``daily``.
+        used: Credits taken in the window of now.
+        limit: Credits that there are.
+    """
+
+    strategy: str
+    period: str
+    used: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How everything is at the moment, for a person or a monitor.
+
+    Attributes:
+        queued_items: Frames in memory.
+        queued_bytes: Bytes of their pictures.
+        spool: The spool; None in a dry run.
+        sinks: By sink, in configuration order.
+        credits: The limits.
+    """
+
+    queued_items: int = 0
+    queued_bytes: int = 0
+    spool: SpoolHealth | None = None
+    sinks: Mapping[str, SinkHealth] = field(default_factory=dict)
+    credits: tuple[CreditUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

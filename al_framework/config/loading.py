@@ -112,6 +112,8 @@ class _Loader:
             sinks=sinks,
             seed=model.seed,
             spool=self._spool(model.spool, name),
+            handoff=model.handoff,
+            delivery=model.delivery,
             limits=model.limits,
             batch_time_zone=model.batch_time_zone,
             verify_images=model.verify_images,

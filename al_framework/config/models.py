@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SecretStr
 
 from al_framework.api import Component
 from al_framework.config.roboflow_document import (
@@ -17,6 +17,7 @@ from al_framework.config.roboflow_document import (
 )
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+MIB: Final = 1 << 20
 GIB: Final = 1 << 30
 
 PATTERN_WORDS: Mapping[str, str] = {
@@ -54,14 +55,83 @@ class SpoolModel(Section):
     min_free_bytes: int = Field(
         default=GIB, ge=0, description="Bytes of the disk that it leaves free"
     )
+    when_full: Literal["reject_new", "drop_oldest", "drop_lowest_value"] = Field(
+        default="reject_new",
+        description="reject_new: never remove what was accepted; the others remove pictures that "
+        "wait, the oldest or those of the lowest utility first",
+    )
+    max_age_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds after which a picture that still waits is removed; by default never",
+    )
+    ballast_bytes: int = Field(
+        default=8 * MIB,
+        ge=0,
+        le=GIB,
+        description="Bytes kept in reserve so that a full disk does not stop deliveries",
+    )
+    dead_max_bytes: int = Field(
+        default=256 * MIB,
+        ge=0,
+        description="Bytes of dead letters to keep; beyond it the oldest are removed",
+    )
+    dead_max_age_s: float = Field(
+        default=14 * 86400.0, gt=0, description="Seconds for which dead letters are kept"
+    )
+    allow_network_disk: bool = Field(
+        default=False,
+        description="Use a directory on a network file system, whose locks may not hold",
+    )
+
+
+class HandoffModel(Section):
+    """The ring in memory between `Collector.submit` and the thread that stores frames."""
+
+    max_items: int = Field(default=64, gt=0, description="Frames that may wait in memory")
+    max_bytes: int = Field(
+        default=64 * MIB, gt=0, description="Bytes of pictures that may wait in memory"
+    )
+    when_full: Literal["reject_new", "drop_oldest", "block"] = Field(
+        default="reject_new",
+        description="reject_new: drop the frame that comes; drop_oldest: drop the one that waits "
+        "longest; block: make the caller wait, for offline jobs",
+    )
+    block_s: float = Field(
+        default=30.0, gt=0, le=86400, description="Seconds that `block` waits before it drops"
+    )
+
+
+class DeliveryModel(Section):
+    """How datapoints are handed to the sinks."""
+
+    workers: int = Field(
+        default=4, gt=0, le=64, description="Deliveries at the same time, shared by the sinks"
+    )
+    max_attempts: int = Field(
+        default=12,
+        gt=0,
+        description="Failed attempts after which a picture is a dead letter; those of a sink that "
+        "is paused or down do not count",
+    )
+    max_age_s: float = Field(
+        default=72 * 3600.0,
+        gt=0,
+        description="Seconds of trying after which a picture that fails is a dead letter",
+    )
 
 
 class LimitsModel(Section):
     """How the limits of the strategies are counted."""
 
-    ledger: Literal["sqlite", "memory"] = Field(
+    ledger: Literal["sqlite", "memory", "redis"] = Field(
         default="sqlite",
-        description="sqlite: in the spool, across restarts; memory: from zero at every start",
+        description="sqlite: in the spool, across restarts; memory: from zero at every start; "
+        "redis: for several hosts together",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Address of the Redis server, such as redis://host:6379/0; for ledger: redis",
     )
 
 
@@ -112,6 +182,12 @@ class DocumentModel(Section):
     )
     spool: SpoolModel = Field(
         default_factory=SpoolModel, description="Where accepted pictures wait to be delivered"
+    )
+    handoff: HandoffModel = Field(
+        default_factory=HandoffModel, description="Where submitted frames wait in memory"
+    )
+    delivery: DeliveryModel = Field(
+        default_factory=DeliveryModel, description="How pictures are handed to the sinks"
     )
     limits: LimitsModel = Field(
         default_factory=LimitsModel, description="How the limits of the strategies are counted"
@@ -187,6 +263,8 @@ class Configuration:
         sinks: Where pictures go; at least one.
         seed: Seed of the draws, or None: a new one per run.
         spool: The spool, its path absolute.
+        handoff: The ring in front of it.
+        delivery: How datapoints are handed to the sinks.
         limits: How limits are counted.
         batch_time_zone: Name of a time zone, or None: the computer's own.
         verify_images: How accepted pictures are checked.
@@ -206,6 +284,8 @@ class Configuration:
     sinks: tuple[ComponentEntry, ...]
     seed: int | None
     spool: SpoolModel
+    handoff: HandoffModel
+    delivery: DeliveryModel
     limits: LimitsModel
     batch_time_zone: str | None
     verify_images: Literal["structure", "full"]

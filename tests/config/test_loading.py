@@ -45,8 +45,8 @@ FAULTS = [
         put(zebra=1),
         (
             "zebra: unknown key, known are: 'name', 'source', 'sources', 'predictor', 'adapter', "
-            "'active_learning', 'configuration', 'sinks', 'seed', 'spool', 'limits', "
-            "'batch_time_zone' and 2 more"
+            "'active_learning', 'configuration', 'sinks', 'seed', 'spool', 'handoff', "
+            "'delivery' and 4 more"
         ),
     ),
     (remove("sinks"), "sinks: is missing: where collected pictures go, one entry each"),
@@ -64,10 +64,13 @@ FAULTS = [
     (put(seed=2**64), "seed: should be less than 18446744073709551616, not 18446744073709551616"),
     (put(seed="7"), "seed: should be a whole number, not '7'"),
     (put(seed=True), "seed: should be a whole number, not true"),
-    (put(limits={"ledger": "redis"}), "limits.ledger: should be 'sqlite' or 'memory', not 'redis'"),
+    (
+        put(limits={"ledger": "files"}),
+        "limits.ledger: should be 'sqlite', 'memory' or 'redis', not 'files'",
+    ),
     (
         put(limits={"ledger": "sqllite"}),
-        "limits.ledger: should be 'sqlite' or 'memory' (did you mean 'sqlite'?), not 'sqllite'",
+        "limits.ledger: should be 'sqlite', 'memory' or 'redis' (did you mean 'sqlite'?), not 'sqllite'",
     ),
     (put(spool={"max_byte": 1}), "spool.max_byte: unknown key, did you mean 'max_bytes'?"),
     (put(spool={"max_items": 0}), "spool.max_items: should be greater than 0, not 0"),

@@ -17,6 +17,7 @@ INTENDED = {
     "al_framework_onnx",
     "al_framework_roboflow",
     "al_framework_video",
+    "al_framework_webhook",
 }
 
 

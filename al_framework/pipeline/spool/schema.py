@@ -5,7 +5,7 @@ from pathlib import Path
 from al_framework.api import SpoolError
 from al_framework.pipeline.limits.base import Transaction
 
-PENDING, DELIVERED, DEAD = 0, 1, 2
+PENDING, DELIVERED, DEAD, EVICTED = 0, 1, 2, 3
 
 # One entry per version, each a step from the version before; never change one that was released.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -76,6 +76,25 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             workspace TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL,
             sink TEXT NOT NULL, others INTEGER, looked_at REAL NOT NULL,
             PRIMARY KEY (workspace, project, name, sink)) WITHOUT ROWID""",
+    ),
+    (
+        # Who answers for what an ended life has left: one row changes, whatever the backlog.
+        "ALTER TABLE life ADD COLUMN heir INTEGER",
+        "ALTER TABLE item ADD COLUMN utility REAL NOT NULL DEFAULT 0",
+        # Times that the process died while it worked on this; seconds that its sink had been
+        # tried for when it was accepted; UTC epoch seconds of its end, for dead letters.
+        "ALTER TABLE delivery ADD COLUMN crashes INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE delivery ADD COLUMN active_at REAL NOT NULL DEFAULT 0",
+        "ALTER TABLE delivery ADD COLUMN ended_at REAL",
+        f"CREATE INDEX delivery_dead ON delivery (ended_at) WHERE state = {DEAD}",
+        # How each sink is: closed, open or half-open breaker, or paused, and until when (UTC epoch
+        # seconds, so that it outlives a restart).
+        """CREATE TABLE sink (
+            name TEXT PRIMARY KEY, state TEXT NOT NULL DEFAULT 'closed',
+            until REAL NOT NULL DEFAULT 0, next_s REAL NOT NULL DEFAULT 0,
+            failures INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
+            active_s REAL NOT NULL DEFAULT 0) WITHOUT ROWID""",
+        "CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     ),
 )
 

@@ -1,0 +1,1 @@
+"""Deliver to any HTTP endpoint."""
