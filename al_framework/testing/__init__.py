@@ -7,6 +7,7 @@ from al_framework.testing.contracts import (
     AdapterContract,
     ComponentContract,
     ConfigurationProviderContract,
+    NetworkSinkContract,
     PredictorContract,
     SinkContract,
     SourceContract,
@@ -20,6 +21,7 @@ from al_framework.testing.fakes import (
     sample_jpeg,
     sample_pixels,
 )
+from al_framework.testing.fault_server import Answer, FaultServer, Request
 from al_framework.testing.samples import (
     freeze,
     sample_datapoint,
@@ -31,11 +33,15 @@ from al_framework.testing.samples import (
 
 __all__ = [
     "AdapterContract",
+    "Answer",
     "ComponentContract",
     "ConfigurationProviderContract",
     "FakeCheckpoint",
     "FakeClock",
+    "FaultServer",
+    "NetworkSinkContract",
     "PredictorContract",
+    "Request",
     "SinkContract",
     "SourceContract",
     "StrategyContract",

@@ -42,7 +42,7 @@ class RoboflowClient:
         api_key: The key.
         api_url: Address of the API, another one for a gateway of one's own.
         timeout_s: Seconds to wait for each part of an answer.
-        verify_tls: Whether the server's certificate has to be trusted.
+        deadline_s: Seconds that a request may take in all.
     """
 
     def __init__(
@@ -51,10 +51,10 @@ class RoboflowClient:
         api_key: SecretStr,
         api_url: str = DEFAULT_API_URL,
         timeout_s: float = 30.0,
-        verify_tls: bool = True,
+        deadline_s: float = 45.0,
     ) -> None:
         self._transport = Transport(
-            api_key=api_key, api_url=api_url, timeout_s=timeout_s, verify_tls=verify_tls
+            api_key=api_key, api_url=api_url, timeout_s=timeout_s, deadline_s=deadline_s
         )
         self._workspace: str | None = None
 

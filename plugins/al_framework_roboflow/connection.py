@@ -68,7 +68,18 @@ class ConnectionOptions(Options):
         le=600,
         description="Seconds to wait for each part of an answer.",
     )
+    deadline_s: float = Field(
+        default=45.0,
+        gt=0,
+        le=55,  # a datapoint is lent to a sink for 60 s
+        description="Seconds that one request may take in all; raise it where uploads are slow.",
+    )
 
     def connect(self) -> RoboflowClient:
         """Return a client; nothing is sent before its first request."""
-        return RoboflowClient(api_key=self.api_key, api_url=self.api_url, timeout_s=self.timeout_s)
+        return RoboflowClient(
+            api_key=self.api_key,
+            api_url=self.api_url,
+            timeout_s=self.timeout_s,
+            deadline_s=self.deadline_s,
+        )

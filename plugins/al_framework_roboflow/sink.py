@@ -16,10 +16,10 @@ from al_framework.api import (
     Receipt,
     Sink,
     SinkError,
-    SinkPausedError,
     Target,
     TransientSinkError,
 )
+from al_framework.api.http import MAX_ODD_ANSWERS, sink_error
 from al_framework_roboflow.annotation import (
     Annotation,
     AnnotationError,
@@ -31,11 +31,6 @@ from al_framework_roboflow.client import DEFAULT_API_URL, RoboflowApiError
 from al_framework_roboflow.connection import ConnectionOptions
 
 _APP_URL = "https://app.roboflow.com"
-_PAUSING = frozenset({401, 402, 403, 404, 407, 423})
-_PASSING = frozenset({408, 425, 429})
-_NEVER = frozenset({501, 505})
-# An answer that says neither yes nor why not may be a proxy's: worth this many attempts.
-_MAX_ODD_ANSWERS = 3
 # An uploaded picture may take this long until it can be annotated.
 _SETTLING_S = 120.0
 
@@ -82,7 +77,7 @@ class RoboflowSink(Sink[RoboflowSinkOptions]):
         try:
             return self._deliver(datapoint, annotation, checkpoint)
         except RoboflowApiError as exc:
-            error = self._sink_error(exc, datapoint, checkpoint)
+            error = sink_error(exc, who=self._who(datapoint), checkpoint=checkpoint)
             raise error from exc
 
     def batch_size(self, batch_name: str, target: Target) -> int:
@@ -153,7 +148,7 @@ class RoboflowSink(Sink[RoboflowSinkOptions]):
         checkpoint.save(status=status, nameless=str(attempts))
         if annotation is None:
             return None
-        if not reply.duplicate and attempts < _MAX_ODD_ANSWERS:
+        if not reply.duplicate and attempts < MAX_ODD_ANSWERS:
             raise TransientSinkError(
                 f"{self._who(datapoint)}: the server took the picture without naming its id: "
                 "the picture is sent again to learn it"
@@ -188,28 +183,6 @@ class RoboflowSink(Sink[RoboflowSinkOptions]):
             return PermanentSinkError(f"{who}: the picture is gone a second time: {exc}")
         checkpoint.save(image_id="", sent_again="yes")
         return TransientSinkError(f"{who}: the picture is gone, so it is sent again: {exc}")
-
-    def _sink_error(
-        self, exc: RoboflowApiError, datapoint: Datapoint, checkpoint: Checkpoint
-    ) -> SinkError:
-        """Return what the core has to know of a failed request."""
-        message = f"{self._who(datapoint)}: {exc}"
-        status = exc.status
-        if exc.kind in {"malformed", "rejected"}:
-            return self._odd_answer(message, checkpoint)
-        if exc.kind == "configuration" or status in _PAUSING:
-            return SinkPausedError(message)
-        if status is None or status in _PASSING or (status >= 500 and status not in _NEVER):
-            return TransientSinkError(message, retry_after_s=exc.retry_after_s)
-        return PermanentSinkError(message)
-
-    @staticmethod
-    def _odd_answer(message: str, checkpoint: Checkpoint) -> SinkError:
-        count = int(checkpoint.state.get("odd_answers", "0")) + 1
-        if count >= _MAX_ODD_ANSWERS:
-            return PermanentSinkError(f"{message} (after {count} such answers)")
-        checkpoint.save(odd_answers=str(count))
-        return TransientSinkError(message)
 
     def _project(self, datapoint: Datapoint) -> str:
         return datapoint.target.project or self.options.project

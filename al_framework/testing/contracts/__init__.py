@@ -12,6 +12,7 @@ The built-in components are tested by the same classes.
 
 from al_framework.testing.contracts.component import ComponentContract
 from al_framework.testing.contracts.endpoints import SinkContract, SourceContract
+from al_framework.testing.contracts.network import NetworkSinkContract
 from al_framework.testing.contracts.predictions import (
     AdapterContract,
     PredictorContract,
@@ -23,6 +24,7 @@ __all__ = [
     "AdapterContract",
     "ComponentContract",
     "ConfigurationProviderContract",
+    "NetworkSinkContract",
     "PredictorContract",
     "SinkContract",
     "SourceContract",

@@ -170,7 +170,8 @@ class _Recorder(RequestLog):
         if endpoint == "upload":
             self._name = next(part.text or "" for part in entry.parts if part.name == "name")
             file = request.part("file")
-            with PIL.Image.open(io.BytesIO(b"" if file is None else file.data)) as picture:
+            data = io.BytesIO(b"" if file is None else file.data)
+            with PIL.Image.open(data, formats=("JPEG",)) as picture:
                 size = [picture.height, picture.width]
             self._calls.append(["UPLOAD", entry.path, query, size])
         elif endpoint == "annotate":

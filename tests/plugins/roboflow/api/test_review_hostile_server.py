@@ -195,15 +195,15 @@ def test_an_api_key_with_what_no_key_has_is_refused_without_being_shown(text):
 
 def test_closing_disturbs_no_thread_that_begins_to_send():
     transport = Transport(
-        api_key=SecretStr(SECRET), api_url="http://127.0.0.1:1", timeout_s=1, verify_tls=True
-    )
+        api_key=SecretStr(SECRET), api_url="http://127.0.0.1:1", timeout_s=1, deadline_s=1
+    )._http
     stopped, interval = threading.Event(), sys.getswitchinterval()
 
     def begin():
         sessions = []
         while not stopped.is_set():
             transport._local.held = None  # as in a new thread
-            sessions = [*sessions[-100:], transport._session()]
+            sessions = [*sessions[-100:], transport._line()]
 
     threads = [threading.Thread(target=begin) for _ in range(4)]
     sys.setswitchinterval(1e-6)

@@ -1,0 +1,455 @@
+import gzip
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+import zlib
+
+import pytest
+import requests
+from pydantic import SecretStr
+
+from al_framework import __version__
+from al_framework.api.http import MAX_REPLY_BYTES, HttpClient, HttpError, Timeouts, Wording
+from al_framework.testing import Answer, FaultServer
+from al_framework.testing.certificates import make_certificates
+
+SECRET = "s3cret/0123456789+abc"
+BEARER = f"Bearer {SECRET}"
+
+
+@pytest.fixture
+def server():
+    with FaultServer() as started:
+        yield started
+
+
+@pytest.fixture
+def make():
+    made = []
+
+    def build(**options):
+        made.append(HttpClient(**options))
+        return made[-1]
+
+    yield build
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def client(make):
+    return make(timeouts=Timeouts(read_s=5, total_s=10))
+
+
+def failure(client, server, **answer):
+    server.say(Answer(**answer))
+    with pytest.raises(HttpError) as caught:
+        client.send("GET", f"{server.url}/x?q=hidden#f")
+    return caught.value
+
+
+def test_nothing_is_loaded_before_the_first_request():
+    code = """
+import sys
+from al_framework.api.http import HttpClient
+HttpClient()
+print("requests" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "False\n"
+
+
+def test_a_request_carries_what_it_was_given_and_nothing_else(server, make):
+    client = make(
+        secret_headers={"Authorization": SecretStr(BEARER)},
+        secret_query={"key": SecretStr("a b&c")},
+        headers={"X-Own": "1"},
+    )
+    server.say(Answer(body={"id": 7}), Answer(body=b"plain"))
+
+    first = client.send("POST", f"{server.url}/a?b=1", body=b"body", headers={"X-Once": "2"})
+    second = client.send("GET", f"{server.url}/")
+
+    assert first.document() == {"id": 7}
+    assert (second.status, second.content) == (200, b"plain")
+    post, get = server.requests
+    assert (post.method, post.target, post.body) == ("POST", "/a?key=a+b%26c&b=1", b"body")
+    assert get.target == "/?key=a+b%26c"
+    assert post.headers == {
+        "host": server.url.removeprefix("http://"),
+        "user-agent": f"al-framework/{__version__}",
+        "accept-encoding": "gzip, deflate",
+        "accept": "*/*",
+        "connection": "keep-alive",
+        "x-own": "1",
+        "x-once": "2",
+        "content-length": "4",
+        "authorization": BEARER,
+    }
+
+
+def test_netrc_and_cookies_add_nothing(server, client, tmp_path, monkeypatch):
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password other-secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    server.say(Answer(headers={"Set-Cookie": "session=1; Path=/"}), Answer())
+
+    for _ in range(2):
+        client.send("GET", server.url)
+
+    assert [{"authorization", "cookie"} & set(r.headers) for r in server.requests] == [set()] * 2
+
+
+def test_one_connection_serves_a_thread_and_a_fork_gets_its_own(server, client, monkeypatch):
+    server.otherwise = lambda _: Answer(body="x")
+
+    def ask():
+        for _ in range(3):
+            client.send("GET", server.url)
+
+    ask()
+    assert server.connections == 1
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert server.connections == 2
+    client.close()
+    ask()
+    assert server.connections == 3
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    ask()
+    assert server.connections == 4
+
+
+def test_a_refused_status_can_be_accepted(server, client):
+    server.say(Answer(status=409, body="there", headers={"X-Why": "x"}))
+
+    reply = client.send("GET", server.url, accept={409})
+
+    assert (reply.status, reply.content, reply.headers["x-why"]) == (409, b"there", "x")
+
+
+ADVICE = [
+    (400, "it will not be taken"),
+    (401, "check the key"),
+    (402, "check the plan of the account"),
+    (403, "check what the key has access to"),
+    (404, "check the address, and whether the key belongs to it"),
+    (407, "check the proxy's user and password"),
+    (413, "send smaller pictures, see max_image_size"),
+    (418, "it will not be taken"),
+    (423, "the account is paused, which its owner can end"),
+    (429, "there are too many requests, so wait"),
+    (500, "the server failed, so try later"),
+    (503, "the server failed, so try later"),
+]
+
+
+@pytest.mark.parametrize(("status", "advice"), ADVICE)
+def test_a_status_says_what_to_do(server, client, status, advice):
+    error = failure(client, server, status=status, body="why", headers={"Retry-After": "7"})
+
+    assert str(error) == f"GET {server.url}/x: the answer is {status} with 'why': {advice}"
+    assert (error.kind, error.status, error.retry_after_s) == ("status", status, 7.0)
+
+
+def test_a_sink_has_words_of_its_own(server, make):
+    class OwnError(HttpError):
+        pass
+
+    wording = Wording(
+        peer="the box", url_option="box_url", advice={503: "water it"}, error=OwnError
+    )
+    client = make(wording=wording)
+
+    refused = failure(client, server, status=503)
+    redirected = failure(client, server, status=302)
+    server.say(Answer(body="no"))
+    reply = client.send("GET", server.url)
+
+    assert str(refused).endswith("with '': water it")
+    assert str(redirected).endswith(": correct box_url")
+    assert str(reply.malformed("x")).endswith("check that box_url is the address of the box")
+    assert {type(e) for e in (refused, redirected, reply.rejected("x"))} == {OwnError}
+
+
+def test_an_answer_can_be_malformed_or_say_no(server, client):
+    server.say(Answer(body="[1]"), Answer(body="x" * 300))
+    short, long = (client.send("GET", server.url) for _ in range(2))
+
+    with pytest.raises(HttpError) as caught:
+        short.document()
+
+    assert str(caught.value) == (
+        f"GET {server.url}: the answer 200 holds no JSON object but '[1]': check that url is the "
+        "address of the service"
+    )
+    assert caught.value.kind == "malformed"
+    no = long.rejected("it was not taken")
+    assert str(no) == f"GET {server.url}: it was not taken: the server answered '{'x' * 200}...'"
+    assert (no.kind, no.status) == ("rejected", 200)
+
+
+def test_a_redirect_is_not_followed_and_its_page_not_read(server, client):
+    with FaultServer() as other:
+        to = {"Location": f"{other.url}/there"}
+        error = failure(client, server, status=302, headers=to, how="endless")
+
+        assert other.connections == 0
+    assert str(error).endswith(
+        "the answer is 302, a redirect, which is never followed: correct url"
+    )
+    assert error.kind == "configuration"
+    assert server.sent_bytes < 16 * MAX_REPLY_BYTES
+
+
+def test_an_answer_before_the_answer_is_none(server, client):
+    error = failure(client, server, status=103)
+
+    assert "the answer 103 holds no answer that is final: check" in str(error)
+    assert error.kind == "malformed"
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_an_endless_answer_is_cut_off(server, client, status):
+    error = failure(client, server, status=status, how="endless")
+
+    message = "the answer is longer than 1048576 bytes: check that url is the address of the serv"
+    assert (message in str(error)) == (status == 200)
+    assert error.kind == ("malformed" if status == 200 else "status")
+    assert server.sent_bytes < 16 * MAX_REPLY_BYTES
+
+
+def raw_deflate(data):
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(data) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"),
+    [("gzip", gzip.compress), ("deflate", zlib.compress), ("Deflate", raw_deflate)],
+)
+def test_a_packed_answer_is_unpacked_within_the_bound(server, client, encoding, pack):
+    headers = {"Content-Encoding": encoding}
+    server.say(Answer(body=pack(b'{"a": 1}'), headers=headers))
+
+    assert client.send("GET", server.url).document() == {"a": 1}
+    error = failure(client, server, body=pack(b"x" * 50_000_000), headers=headers)
+    assert "longer than 1048576 bytes" in str(error)
+
+
+def test_what_only_claims_to_be_packed_stays_as_it_is(server, client):
+    server.say(Answer(body=b"plain", headers={"Content-Encoding": "gzip"}))
+
+    assert client.send("GET", server.url).content == b"plain"
+
+
+@pytest.mark.parametrize("how", ["reset_at_once", "reset_unanswered", "reset_midway", "cut_midway"])
+def test_a_broken_connection_is_unreachable(server, client, how):
+    error = failure(client, server, how=how, body="x" * 100)
+
+    assert str(error).startswith(f"GET {server.url}/x: the connection failed (")
+    assert str(error).endswith("): check the network and url")
+    assert (error.kind, error.status) == ("unreachable", None)
+
+
+@pytest.mark.parametrize("how", ["hang_at_once", "hang_unanswered"])
+def test_silence_is_a_timeout(server, make, how):
+    client = make(timeouts=Timeouts(read_s=0.1, total_s=5))
+
+    error = failure(client, server, how=how)
+
+    assert str(error).endswith("no answer within 0.1 s: check the network, or raise timeout_s")
+    assert error.kind == "timeout"
+
+
+@pytest.mark.parametrize("how", ["drip_headers", "drip_body"])
+def test_a_byte_at_a_time_does_not_outlast_the_deadline(server, make, how):
+    client = make(timeouts=Timeouts(read_s=5, total_s=0.3))
+
+    error = failure(client, server, how=how, body="x" * 1000)
+
+    assert str(error).endswith(
+        "no whole answer within 0.3 s: check the network, or raise deadline_s"
+    )
+    assert error.kind == "timeout"
+    assert server.sent_bytes < 200
+
+
+def test_a_request_that_nobody_reads_does_not_outlast_the_deadline(server, make):
+    client = make(timeouts=Timeouts(read_s=5, total_s=0.3))
+    server.say(Answer(how="hang_at_once"))
+
+    with pytest.raises(HttpError, match=r"no whole answer within 0\.3 s"):
+        client.send("POST", server.url, body=bytes(50_000_000))
+
+
+def test_a_server_that_is_down_is_unreachable(client):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+        with pytest.raises(HttpError, match=r"\(Connection refused\): check the network and url"):
+            client.send("GET", url)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        (socket.EAI_NONAME, "configuration", "there is no host 'no.test': correct url"),
+        (socket.EAI_AGAIN, "unreachable", r"the connection failed \(try later\)"),
+    ],
+)
+def test_a_name_server_that_fails_is_no_slip_of_the_pen(client, monkeypatch, code, kind, message):
+    def look_up(*args, **kwargs):
+        raise socket.gaierror(code, "try later")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    with pytest.raises(HttpError, match=message) as caught:
+        client.send("GET", "http://no.test/")
+
+    assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize("url", ["ftp://a.test/", "http://a..b/", "nothing", "http://[::1/"])
+def test_an_unusable_address_is_a_fault_of_the_configuration(client, url):
+    with pytest.raises(HttpError, match=r"the address cannot be used \(\w+\): correct url") as got:
+        client.send("GET", url)
+
+    assert got.value.kind == "configuration"
+
+
+def test_the_address_is_shown_without_what_may_be_secret(client):
+    with pytest.raises(HttpError) as caught:
+        client.send("GET", "ftp://user:hidden-1@a.test/p?key=hidden-2#hidden-3")
+
+    assert str(caught.value).startswith("GET ftp://a.test/p: ")
+    assert "hidden" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["good", "expired", "wrong host", "unknown authority"])
+def test_a_certificate_has_to_be_good(make, tmp_path, kind):
+    authority, contexts = make_certificates(tmp_path)
+    client = make(ca_file=authority)
+    with FaultServer(tls=contexts[kind]) as server:
+        server.say(Answer(body="x" * 100_000))
+        if kind == "good":
+            assert len(client.send("POST", server.url, body=bytes(300_000)).content) == 100_000
+            return
+
+        with pytest.raises(HttpError) as caught:
+            client.send("GET", server.url)
+
+        assert server.requests == []
+    assert caught.value.kind == "configuration"
+    assert "the server's certificate is not trusted (" in str(caught.value)
+    assert str(caught.value).endswith("): correct url, or install the certificate of the authority")
+
+
+def test_a_byte_at_a_time_over_tls_does_not_outlast_the_deadline(make, tmp_path):
+    authority, contexts = make_certificates(tmp_path)
+    client = make(ca_file=authority, timeouts=Timeouts(read_s=5, total_s=0.5))
+    with FaultServer(tls=contexts["good"]) as server:
+        error = failure(client, server, how="drip_headers", drip_s=0.1)
+
+    assert "no whole answer within 0.5 s" in str(error)
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_without_certificates_is_named(make, tmp_path, content):
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    client = make(ca_file=file)
+
+    message = r"ca\.pem' holds no certificate: correct ca_file"
+    with pytest.raises(HttpError, match=message) as caught:
+        client.send("GET", "https://127.0.0.1:9/")
+
+    assert caught.value.kind == "configuration"
+
+
+def test_a_proxy_is_asked_and_cannot_outlast_the_deadline(server, make, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", server.url)
+    monkeypatch.setenv("HTTPS_PROXY", server.url)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    client = make(timeouts=Timeouts(read_s=5, total_s=0.5))
+    server.say(Answer(body="through"), Answer(how="drip_headers", drip_s=0.1))
+
+    assert client.send("GET", "http://far.test/a").content == b"through"
+    with pytest.raises(HttpError, match=r"no whole answer within 0\.5 s"):
+        client.send("GET", "https://far.test/a")
+    assert [r.target for r in server.requests] == ["http://far.test/a", "far.test:443"]
+
+
+def test_a_socks_proxy_needs_what_is_not_installed(client, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:9")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    with pytest.raises(HttpError, match=r"the (address|connection)"):
+        client.send("GET", "http://far.test/a")
+
+
+class Everything(logging.Handler):
+    def __init__(self):
+        super().__init__(logging.DEBUG)
+        self.lines = []
+
+    def emit(self, record):
+        self.lines += [record.getMessage(), repr(record.__dict__)]
+
+
+def texts_of(error):
+    chain, waiting = [], [error]
+    while waiting:
+        exc = waiting.pop()
+        if exc is not None and exc not in chain:
+            chain.append(exc)
+            waiting += [exc.__cause__, exc.__context__]
+    for exc in chain:
+        yield from (str(exc), repr(exc), repr(exc.args), repr(vars(exc)))
+        found = traceback.TracebackException.from_exception(exc, capture_locals=True)
+        yield from (repr(f.locals) for f in found.stack if "al_framework" in f.filename)
+        yield "".join(traceback.format_exception(exc))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"how": "reset_unanswered"},
+        {"how": "hang_unanswered"},
+        {"how": "cut_midway", "body": SECRET},
+        {"status": 401, "body": f"no {SECRET}"},
+        {"status": 500, "body": f"no {BEARER}"},
+        {"status": 302, "headers": {"Location": f"/?key={SECRET}"}},
+        {"status": 400, "headers": {"broken header": SECRET}},
+    ],
+)
+def test_secrets_appear_nowhere(server, make, answer):
+    everything, root = Everything(), logging.getLogger()
+    level = root.level
+    client = make(
+        secret_headers={"Authorization": SecretStr(BEARER)},
+        secret_query={"key": SecretStr(SECRET)},
+        timeouts=Timeouts(read_s=0.2),
+    )
+    root.addHandler(everything)
+    root.setLevel(logging.DEBUG)
+    try:
+        error = failure(client, server, **answer)
+    finally:
+        root.removeHandler(everything)
+        root.setLevel(level)
+
+    texts = [*everything.lines, *texts_of(error), repr(client), repr(vars(client))]
+    forms = (SECRET, requests.utils.quote(SECRET, safe=""), json.dumps(SECRET))
+    assert [text for text in texts for form in forms if form in text] == []
