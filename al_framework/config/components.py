@@ -1,5 +1,6 @@
 """Check one entry of the configuration in two steps: find its type, then ask that type's model."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -11,10 +12,17 @@ from al_framework.config.hints import listing, nearest
 from al_framework.config.models import ComponentEntry, EntryModel, StrategyEntry
 from al_framework.config.paths import KeyPath, format_path, look_up
 from al_framework.config.roboflow_document import TASK_GROUPS, StrategyCommonModel, TaskGroup
-from al_framework.config.secrets import FILE_PREFIX, secret_from_file
+from al_framework.config.secrets import FILE_PREFIX, is_literal, secret_from_file
 from al_framework.config.validation import Subject, seen, validate
 from al_framework.host.plugins import PluginHost
 from al_framework.host.registry import Registration, kind_words
+
+logger = logging.getLogger(__name__)
+
+_LITERAL = (
+    "%s: a secret stands in the file itself: write ${NAME} for a variable of the environment, or"
+    " file:PATH"
+)
 
 CommonT = TypeVar("CommonT", EntryModel, StrategyCommonModel)
 
@@ -173,7 +181,7 @@ class ComponentChecker:
         raw = {key: value for key, value in written.items() if key not in left_out}
         secrets = secret_places(model, raw)
         self.secrets.update((*at, *place) for place in secrets)
-        complete = self._fill_in_secrets(values, raw, secrets, at)
+        complete = self.fill_in_secrets(values, raw, secrets, at)
         words = f"{kind_words(registration.kind)} type {registration.type_name!r}"
         subject = Subject(
             at=at,
@@ -186,7 +194,7 @@ class ComponentChecker:
         options = validate(model, values, subject, self._log)
         return options if complete else None
 
-    def _fill_in_secrets(
+    def fill_in_secrets(
         self, values: dict[str, Any], raw: Mapping[str, Any], places: set[KeyPath], at: KeyPath
     ) -> bool:
         """Replace ``file:PATH`` by the file's content; return False if one cannot be read.
@@ -199,6 +207,8 @@ class ComponentChecker:
             if not isinstance(value, str):
                 continue
             refers = self._references and isinstance(written, str)
+            if refers and self._log.is_of_file and is_literal(written):
+                logger.warning(_LITERAL, format_path((*at, *place)))
             if refers and written.startswith(FILE_PREFIX):
                 name = value.removeprefix(FILE_PREFIX)
                 content = secret_from_file(name, (*at, *place), self._base_dir, self._log)

@@ -1,10 +1,10 @@
 """Collect every fault of a configuration, and raise them as one."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from al_framework.api import ConfigurationError, Fault
 from al_framework.config.paths import KeyPath, format_path, position
-from al_framework.config.reading import Document
+from al_framework.config.reading import MAPPING_ORIGIN, Document
 
 _SHORTEST_SECRET = 4
 
@@ -32,6 +32,11 @@ class FaultLog:
     def __len__(self) -> int:
         """Return how many faults there are."""
         return len(self._found)
+
+    @property
+    def is_of_file(self) -> bool:
+        """Whether the document is a file, rather than a mapping that a program has made."""
+        return self._document.origin != MAPPING_ORIGIN
 
     def mentions(self, path: KeyPath) -> bool:
         """Tell whether there is a fault at exactly this place."""
@@ -70,6 +75,7 @@ class FaultLog:
 
     def _as_faults(self, found: Iterable[tuple[KeyPath, str, str | None]]) -> tuple[Fault, ...]:
         data = self._document.data
+        known: dict[int, Mapping[str, int]] = {}
         return tuple(
             Fault(
                 path=self.without_secrets(format_path(path)),
@@ -77,5 +83,5 @@ class FaultLog:
                 line=self._document.line_of(format_path(path)),
                 plugin=plugin,
             )
-            for path, message, plugin in sorted(found, key=lambda e: position(data, e[0]))
+            for path, message, plugin in sorted(found, key=lambda e: position(data, e[0], known))
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from al_framework.config.annotations import secret_places
 from al_framework.config.collection import check_collection, hash_of
 from al_framework.config.components import ComponentChecker
 from al_framework.config.faults import FaultLog
@@ -23,12 +24,14 @@ from al_framework.config.models import (
     ComponentEntry,
     Configuration,
     DocumentModel,
+    LimitsModel,
     PluginsModel,
     SpoolModel,
     StrategyEntry,
 )
 from al_framework.config.paths import KeyPath
 from al_framework.config.reading import MAPPING_ORIGIN, Document, read_document
+from al_framework.config.redis_url import EXAMPLE, redis_url_fault
 from al_framework.config.roboflow_document import ActiveLearningModel
 from al_framework.config.secrets import hidden, substitute
 from al_framework.config.validation import Subject, seen, validate
@@ -65,8 +68,8 @@ def load_configuration(
         ConfigurationError: Anything is wrong; all faults are listed in the order of the file.
     """
     log = FaultLog(document)
-    variables = os.environ if environ is None else environ
-    loader = _Loader(document, host, environ=variables, log=log)
+    # In no variable of this frame, which some tracebacks print: the environment holds secrets.
+    loader = _Loader(document, host, environ=os.environ if environ is None else environ, log=log)
     configuration = loader.load()
     if configuration is None or len(log):
         raise log.error()
@@ -87,7 +90,7 @@ class _Loader:
 
     def load(self) -> Configuration | None:
         """Return the configuration, or None; the log holds the faults either way."""
-        subject = Subject(written=self._written)
+        subject = Subject(written=self._written, secrets=self._fill_in_secrets())
         model = validate(DocumentModel, self._data, subject, self._log)
         sources = self._sources()
         predictor = self._single("predictor", "predictor")
@@ -96,6 +99,8 @@ class _Loader:
         active_learning, strategies = self._active_learning() or (None, ())
         sinks = self._several("sinks", "sink")
         self._check_time_zone()
+        if model is not None:
+            self._check_limits(model.limits)
         if model is None or (active_learning is None and provider is None):
             return None
         name = model.name or self._default_name()
@@ -178,6 +183,24 @@ class _Loader:
             hint = hint if known else "no time zones are installed: run pip install tzdata"
             written = self._written["batch_time_zone"]
             self._log.add(("batch_time_zone",), f"there is no time zone {seen(written)}; {hint}")
+
+    def _fill_in_secrets(self) -> frozenset[KeyPath]:
+        """Read what the document's own secrets refer to, and return where they stand."""
+        places = secret_places(DocumentModel, self._written)
+        self._checker.secrets.update(places)
+        self._checker.fill_in_secrets(self._data, self._written, places, ())
+        return frozenset(places)
+
+    def _check_limits(self, limits: LimitsModel) -> None:
+        at: KeyPath = ("limits", "redis_url")
+        if limits.redis_url is None:
+            if limits.ledger == "redis":
+                hint = f"`ledger: redis` needs one such as {EXAMPLE}"
+                self._log.add(at, f"is missing: {hint}; ${{NAME}} takes it from the environment")
+            return
+        fault = redis_url_fault(limits.redis_url.get_secret_value())
+        if fault is not None and not self._log.mentions(at):
+            self._log.add(at, fault)
 
     def _default_name(self) -> str:
         origin = self._document.origin

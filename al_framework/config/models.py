@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from al_framework.api import Component
 from al_framework.config.roboflow_document import (
+    BATCH_PREFIX_PATTERN,
     STRATEGY_NAME_PATTERN,
     TAG_PATTERN,
     ActiveLearningModel,
@@ -25,6 +26,7 @@ PATTERN_WORDS: Mapping[str, str] = {
     "digit",
     TAG_PATTERN: "1 to 64 letters (a-z), digits and - _ : / . [ ] < > { } @",
     STRATEGY_NAME_PATTERN: "text on one line that is not empty",
+    BATCH_PREFIX_PATTERN: "text on one line without control characters",
 }
 
 

@@ -8,7 +8,8 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 MISSING: Final = object()
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_LAST_STEP = re.compile(r"(\.[^.\[\]]+|\[[^\[\]]*\]|[^.\[\]]+)$")
+# As `format_path` writes them: a key that is no plain word stands there as Python quotes it.
+_LAST_STEP = re.compile(r"""(\.[^.\[\]]+|\[(\d+|'([^'\\]|\\.)*'|"([^"\\]|\\.)*")\]|[^.\[\]]+)$""")
 _LONGEST_KEY = 60
 
 
@@ -27,7 +28,8 @@ def format_path(path: KeyPath) -> str:
 
 def parent_of(path: str) -> str:
     """Return the written place that a written place lies in; empty for the whole file."""
-    return _LAST_STEP.sub("", path)
+    parent = _LAST_STEP.sub("", path)
+    return parent if parent != path else ""
 
 
 def look_up(data: Any, path: KeyPath) -> Any:
@@ -39,16 +41,26 @@ def look_up(data: Any, path: KeyPath) -> Any:
     return data
 
 
-def position(data: Any, path: KeyPath) -> tuple[int, ...]:
+def position(
+    data: Any, path: KeyPath, known: dict[int, Mapping[str, int]] | None = None
+) -> tuple[int, ...]:
     """Return a key that sorts places as they follow each other in the file.
 
     A place that is not there, since something is missing, comes last in what it is missing from.
+
+    Args:
+        data: What the places are in.
+        path: The place.
+        known: Remembers from call to call where the keys of each mapping stand, for as long as
+            the data live.
     """
+    known = {} if known is None else known
     indices: list[int] = []
     for step in path:
         if isinstance(data, Mapping):
-            keys = list(data)
-            indices.append(keys.index(step) if step in data else len(keys))
+            if id(data) not in known:
+                known[id(data)] = {key: index for index, key in enumerate(data)}
+            indices.append(known[id(data)].get(str(step), len(data)))
         else:
             indices.append(step if isinstance(step, int) else 0)
         data = look_up(data, (step,))

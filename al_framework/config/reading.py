@@ -58,6 +58,22 @@ def read_document(source: str | Path | Mapping[str, Any]) -> Document:
     Raises:
         ConfigurationError: The file cannot be found, read or parsed, or holds no mapping.
     """
+    outcome = _read(source)
+    # Not further in: tracebacks with the variables of their frames would show the whole text, and
+    # what caused the error may hold it too, as a `UnicodeDecodeError` does.
+    if isinstance(outcome, ConfigurationError):
+        raise outcome
+    return outcome
+
+
+def _read(source: str | Path | Mapping[str, Any]) -> Document | ConfigurationError:
+    try:
+        return _document(source)
+    except ConfigurationError as exc:
+        return ConfigurationError(exc.faults, origin=exc.origin)
+
+
+def _document(source: str | Path | Mapping[str, Any]) -> Document:
     if isinstance(source, Mapping):
         data = _checked(source, [], {}, origin=MAPPING_ORIGIN)
         return Document(data=data, origin=MAPPING_ORIGIN, base_dir=Path.cwd())

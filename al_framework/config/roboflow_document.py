@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, field_validator
 
 TAG_PATTERN = r"^[A-Za-z0-9\-_:/.\[\]<>{}@]{1,64}$"
 STRATEGY_NAME_PATTERN = r"^[^\x00-\x1f\x7f]+$"
+# Control characters, and those that reorder what is printed around them.
+BATCH_PREFIX_PATTERN = r"^[^\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
 
 TaskGroup: TypeAlias = Literal["detections", "classification"]
 
@@ -83,7 +85,9 @@ class StrategyCommonModel(Section):
 class BatchingStrategyModel(Section):
     """How collected pictures are grouped into labelling batches."""
 
-    batches_name_prefix: str = Field(description="What every batch name begins with")
+    batches_name_prefix: str = Field(
+        pattern=BATCH_PREFIX_PATTERN, description="What every batch name begins with"
+    )
     recreation_interval: Literal["never", "daily", "weekly", "monthly"] = Field(
         description="How often a new batch begins"
     )

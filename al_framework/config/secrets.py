@@ -121,6 +121,11 @@ def _hidden(data: Any, places: set[KeyPath], path: KeyPath, *, secret: bool = Fa
     return data if is_reference else HIDDEN
 
 
+def is_literal(written: str) -> bool:
+    """Tell whether a secret stands there itself, and nothing that refers to one."""
+    return bool(written) and "${" not in written and not written.startswith(FILE_PREFIX)
+
+
 def _is_reference(text: str) -> bool:
     whole = re.fullmatch(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", text)
     return whole is not None or text.startswith(FILE_PREFIX)

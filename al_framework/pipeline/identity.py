@@ -1,7 +1,6 @@
 """Make names that sort by time: items, runs."""
 
 import random
-import threading
 
 from al_framework.api import Clock
 
@@ -21,10 +20,9 @@ class Names:
     def __init__(self, clock: Clock, rng: random.Random) -> None:
         self._clock = clock
         self._rng = rng
-        self._lock = threading.Lock()
 
     def make(self) -> str:
         """Return a new name of 26 characters."""
-        with self._lock:
-            value = (int(self._clock.time() * 1000) << 80) | self._rng.getrandbits(80)
+        # Without a lock, which the child of a fork could find taken for ever: one call is atomic.
+        value = (int(self._clock.time() * 1000) << 80) | self._rng.getrandbits(80)
         return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))

@@ -71,6 +71,10 @@ FAULTS = [
         batching(batches_name_prefix=5),
         f"{AT}.batching_strategy.batches_name_prefix: should be text",
     ),
+    (
+        batching(batches_name_prefix="a\u202eb"),
+        f"{AT}.batching_strategy.batches_name_prefix: should be text on one line without control",
+    ),
     (batching(prefix="x"), f"{AT}.batching_strategy.prefix: unknown key, "),
     (put(sampling_strategies=["random"]), f"{FIRST}: should be a mapping such as {{type: "),
     (strategy(name=""), f"{FIRST}.name: should be text on one line that is not empty, not ''"),

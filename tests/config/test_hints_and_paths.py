@@ -88,3 +88,17 @@ def test_secrets_are_found_behind_aliases_unions_and_tuples():
 
     assert {("keys", 0), ("more", 0)} <= found
     assert not any(place[0] == "other" for place in found)
+
+
+@pytest.mark.parametrize(
+    "key", ["a]", "[", "]", "a[b]c", "it's", 'say "x"', "a.b", "\\", "'\"]", "", "x\ny", "[0]"]
+)
+def test_the_parent_of_odd_keys_is_what_holds_them(key):
+    path = format_path(("sinks", 1, key, 0))
+
+    assert parent_of(path) == format_path(("sinks", 1, key))
+    assert parent_of(parent_of(path)) == "sinks[1]"
+
+
+def test_a_text_that_is_no_place_lies_in_the_whole_file():
+    assert parent_of("a]") == ""

@@ -70,7 +70,10 @@ FAULTS = [
     ),
     (
         put(limits={"ledger": "sqllite"}),
-        "limits.ledger: should be 'sqlite', 'memory' or 'redis' (did you mean 'sqlite'?), not 'sqllite'",
+        (
+            "limits.ledger: should be 'sqlite', 'memory' or 'redis' (did you mean 'sqlite'?), not "
+            "'sqllite'"
+        ),
     ),
     (put(spool={"max_byte": 1}), "spool.max_byte: unknown key, did you mean 'max_bytes'?"),
     (put(spool={"max_items": 0}), "spool.max_items: should be greater than 0, not 0"),

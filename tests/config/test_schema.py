@@ -65,6 +65,7 @@ GOOD_CHANGES = [
     put(name="${KEY}"),
     put(seed=7.0),
     put(spool={"path": "x", "max_bytes": 10, "max_items": 1, "min_free_bytes": 0}),
+    put(limits={"ledger": "redis", "redis_url": "redis://:${KEY}@host:6379/0"}),
     put(limits={"ledger": "memory"}, verify_images="full", batch_time_zone="UTC"),
     put(plugins={"only": None, "disable": ["a"], "require": []}),
     put(active_learning={"enabled": False}),
@@ -223,6 +224,7 @@ SEEN_BY_THE_LOADER_ONLY = {
     "unclosed_reference": shop(api_key="${KEY"),
     "secret_file": shop(api_key="file:no/such/file"),
     "own_check": section(sampling_strategies=[NUMBER]),
+    "redis_url": put(limits={"ledger": "redis"}),
     "integer_too_large": put(spool={"max_bytes": 1 << 130}),
     "depth": put(active_learning={"enabled": False, "a": nested(40)}),
 }

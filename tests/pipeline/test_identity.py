@@ -1,6 +1,5 @@
 import random
 
-from al_framework.pipeline.clock import SystemClock
 from al_framework.pipeline.identity import Names
 from al_framework.testing import FakeClock
 
@@ -34,10 +33,3 @@ def test_names_follow_from_clock_and_chance_alone():
     one, other = (Names(FakeClock(), random.Random(3)).make() for _ in range(2))
 
     assert one == other
-
-
-def test_the_system_clock_is_the_machines(monkeypatch):
-    monkeypatch.setattr("time.time", lambda: 12.5)
-    monkeypatch.setattr("time.monotonic", lambda: 3.5)
-
-    assert (12.5, 3.5) == (SystemClock().time(), SystemClock().monotonic())

@@ -5,9 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
+from al_framework.api import AlFrameworkError
+
 Period: TypeAlias = Literal["minutely", "hourly", "daily"]
 _MAX_GONE = 1000
 PERIOD_SECONDS: Mapping[Period, int] = {"minutely": 60, "hourly": 3600, "daily": 86400}
+
+
+class LedgerUnavailableError(AlFrameworkError):
+    """Whoever keeps the limits does not answer: nothing is granted, and it can be asked again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +31,12 @@ class Terms:
     Attributes:
         scope: Whose limits these are.
         rules: Limits of each strategy.
+        named: Strategies in force; the others among the rules have been replaced.
     """
 
     scope: str
     rules: Mapping[str, tuple[LimitRule, ...]] = field(default_factory=dict)
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +97,7 @@ class Ledger(ABC):
         """
         new = {strategy: tuple(limits) for strategy, limits in rules.items()}
         gone = [entry for entry in self.terms.rules.items() if entry[0] not in new]
-        self.terms = Terms(scope=scope, rules={**dict(gone[-_MAX_GONE:]), **new})
+        self.terms = Terms(scope=scope, rules={**dict(gone[-_MAX_GONE:]), **new}, named=tuple(new))
 
     def prepare(self, tx: Transaction) -> None:  # noqa: B027 - most ledgers need nothing here
         """Create tables, if any; called in a transaction whenever the spool opens its database."""
@@ -105,9 +113,17 @@ class Ledger(ABC):
 
     @abstractmethod
     def peek(self, strategies: Sequence[str], now: float) -> str | None:
-        """Return the first strategy with room, cheaply and perhaps out of date; None if all full.
+        """Return the first strategy with room, as far as is remembered; None if all are full.
 
-        Called before any pixel is touched, on any thread.
+        Called before any pixel is touched, on any thread: it reads no file, asks no server and
+        takes no lock. What others have taken or given back shows after the next `refresh`.
+        """
+
+    def refresh(self, now: float) -> None:  # noqa: B027 - what is remembered may be all there is
+        """Learn what others have taken or given back since.
+
+        To be called often, on a thread that may wait: it looks at most once a second, and keeps
+        what is remembered when it cannot look. Never raises.
         """
 
     @abstractmethod
@@ -117,6 +133,9 @@ class Ledger(ABC):
         """Take one credit of the first strategy with room, or return None if all are full.
 
         A token that holds a credit already gets the same reservation again.
+
+        Raises:
+            LedgerUnavailableError: Whoever keeps the limits does not answer; nothing is granted.
         """
 
     @abstractmethod

@@ -4,6 +4,7 @@ Every process on the host that opens the same spool shares it. Only what is comm
 process killed between reserving and committing has taken nothing.
 """
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,16 @@ from al_framework.pipeline.limits.base import (
     Terms,
     Transaction,
 )
-from al_framework.pipeline.limits.windows import KEEP_S, PRUNE_EVERY_S, has_room, windows_of
+from al_framework.pipeline.limits.remembering import Remembered, Used
+from al_framework.pipeline.limits.windows import (
+    KEEP_S,
+    PRUNE_EVERY_S,
+    REFRESH_EVERY_S,
+    has_room,
+    windows_of,
+)
+
+logger = logging.getLogger(__name__)
 
 _FORK_WAIT_S = 5.0
 _SCHEMA = (
@@ -36,11 +46,15 @@ _SCHEMA = (
         PRIMARY KEY (scope, strategy, owner)) WITHOUT ROWID""",
     # Moments whose windows count as spent, since the index that knew better is lost.
     "CREATE TABLE IF NOT EXISTS limit_lost (at REAL PRIMARY KEY) WITHOUT ROWID",
+    # One row: the latest moment of any credit; a clock that is behind it has been set back.
+    "CREATE TABLE IF NOT EXISTS limit_latest (one INTEGER PRIMARY KEY, at REAL NOT NULL)",
 )
 _USED = """SELECT used FROM limit_window
     WHERE scope = ? AND strategy = ? AND period = ? AND start = ?"""
 _ADD = """INSERT INTO limit_window (scope, strategy, period, start, used) VALUES (?, ?, ?, ?, 1)
     ON CONFLICT DO UPDATE SET used = used + 1"""
+_LATEST = """INSERT INTO limit_latest (one, at) VALUES (1, ?)
+    ON CONFLICT DO UPDATE SET at = excluded.at WHERE excluded.at > at"""
 _TAKE_BACK = """UPDATE limit_window SET used = used - 1
     WHERE scope = ? AND strategy = ? AND period = ? AND start = ? AND used > 0"""
 
@@ -48,8 +62,9 @@ _TAKE_BACK = """UPDATE limit_window SET used = used - 1
 class SqliteLedger(Ledger):
     """Keeps the limits of every process that uses one spool.
 
-    The database is the one whose transaction `prepare` is given; until then every strategy seems
-    to have room. `peek` and `used` read what is committed through a connection of their own.
+    The database is the one whose transaction `prepare` is given. `refresh` and `used` read what is
+    committed through a connection of their own; `peek` reads what is remembered, and at first every
+    strategy seems to have room.
 
     Args:
         rules: As for `Ledger`.
@@ -57,6 +72,8 @@ class SqliteLedger(Ledger):
         owner: Name of the configuration. When another one takes credits under the same scope and
             strategy, both spend the same limits, and that is reported once.
         report: Told of it, with the spool's lock held; None says nothing.
+        not_before: Told, with the spool's lock held, the latest moment of any credit, so that no
+            clock falls behind it; None says nothing.
     """
 
     transactional: ClassVar[bool] = True
@@ -68,10 +85,12 @@ class SqliteLedger(Ledger):
         scope: str,
         owner: str = "",
         report: Callable[[str], None] | None = None,
+        not_before: Callable[[float], None] | None = None,
     ) -> None:
         super().__init__(rules, scope=scope)
         self._owner = owner
         self._report = report
+        self._not_before = not_before
         self._claimed: dict[tuple[str, str], float] = {}
         self._reported: set[tuple[str, str, str]] = set()
         self._lock = threading.Lock()
@@ -79,6 +98,8 @@ class SqliteLedger(Ledger):
         self._reader: sqlite3.Connection | None = None
         self._lost: frozenset[tuple[Period, int]] = frozenset()
         self._pruned_at = float("-inf")
+        self._remembered = Remembered()
+        self._refreshed_at = float("-inf")
         self._is_held_for_fork = False
         tell_around_fork(self)
 
@@ -89,6 +110,9 @@ class SqliteLedger(Ledger):
         self.close()
         self._path = next(row[2] for row in tx.execute("PRAGMA database_list") if row[1] == "main")
         self._load_lost(tx)
+        (latest,) = tx.execute("SELECT max(at) FROM limit_latest").fetchone()
+        if latest is not None and self._not_before is not None:
+            self._not_before(latest)
 
     def forget(self, now: float, tx: Transaction) -> None:
         """Count every window open now as spent; see `Ledger.forget`."""
@@ -96,11 +120,12 @@ class SqliteLedger(Ledger):
         self._load_lost(tx)
 
     def close(self) -> None:
-        """Close the reading connection."""
+        """Close the reading connection, and forget what was read."""
         with self._lock:
             if self._reader is not None:
                 self._reader.close()
             self._reader = self._path = None
+            self._remember_nothing()
 
     def before_fork(self) -> None:
         """Let no thread be reading while the process is copied; see the spool's index."""
@@ -117,21 +142,27 @@ class SqliteLedger(Ledger):
         self._inherited = self._reader
         self._lock = threading.Lock()
         self._reader = self._path = None
+        self._remember_nothing()
 
     def peek(self, strategies: Sequence[str], now: float) -> str | None:
-        """Return the first strategy with room; see `Ledger.peek`.
+        """Return the first strategy with room, as far as is remembered; see `Ledger.peek`."""
+        return self._remembered.first_with_room(self.terms, strategies, now, self._lost)
 
-        Raises:
-            SpoolError: The database cannot be read.
-        """
+    def refresh(self, now: float) -> None:
+        """Read what is committed, at most once a second; see `Ledger.refresh`."""
+        if 0 <= now - self._refreshed_at < REFRESH_EVERY_S:
+            return
+        self._refreshed_at = now
         terms = self.terms
-        for strategy in strategies:
-            rules = terms.rules.get(strategy, ())
-            if not rules or self._path is None:
-                return strategy
-            if has_room(rules, self._committed(terms, strategy, now)):
-                return strategy
-        return None
+        limited = [strategy for strategy in terms.named if terms.rules[strategy]]
+        try:
+            taken = [(strategy, self._committed(terms, strategy, now)) for strategy in limited]
+        except SpoolError as exc:
+            logger.debug("what was taken of the limits is not known anew: %s", exc)
+            return
+        for strategy, used in taken:
+            self._remembered.note(terms.scope, strategy, now, used)
+        self._remembered.forget_before(now - KEEP_S)
 
     def reserve(
         self, strategies: Sequence[str], token: str, now: float, tx: Transaction | None
@@ -152,7 +183,9 @@ class SqliteLedger(Ledger):
         windows = windows_of(now)
         for strategy in strategies:
             rules = terms.rules.get(strategy, ())
-            if rules and not has_room(rules, self._read(tx, terms, strategy, now)):
+            used: Used = self._read(tx, terms, strategy, now) if rules else {}
+            if not has_room(rules, used):
+                self._remembered.note(terms.scope, strategy, now, used)
                 continue
             for period, start in windows:
                 tx.execute(_ADD, (terms.scope, strategy, period, start))
@@ -161,7 +194,12 @@ class SqliteLedger(Ledger):
                 " VALUES (?, ?, ?, ?)",
                 (terms.scope, token, strategy, now),
             )
+            tx.execute(_LATEST, (now,))
             self._claim(tx, terms, strategy, now)
+            if rules:
+                self._remembered.note(terms.scope, strategy, now, used)
+            # If the transaction fails it was not so; the next refresh would tell.
+            self._remembered.take(terms.scope, strategy, now)
             return Reservation(token=token, strategy=strategy, reserved_at=now)
         return None
 
@@ -179,6 +217,7 @@ class SqliteLedger(Ledger):
         for scope, strategy, reserved_at in rows:
             for period, start in windows_of(reserved_at):
                 tx.execute(_TAKE_BACK, (scope, strategy, period, start))
+            self._remembered.give_back(scope, strategy, reserved_at)
 
     def used(self, strategy: str, now: float) -> Mapping[Period, int]:
         """Return the credits taken in the current windows; see `Ledger.used`.
@@ -190,7 +229,7 @@ class SqliteLedger(Ledger):
         """
         return self._committed(self.terms, strategy, now)
 
-    def _committed(self, terms: Terms, strategy: str, now: float) -> Mapping[Period, int]:
+    def _committed(self, terms: Terms, strategy: str, now: float) -> Used:
         with self._lock:
             if self._path is None:
                 return {period: 0 for period, _ in windows_of(now)}
@@ -201,15 +240,20 @@ class SqliteLedger(Ledger):
             except sqlite3.Error as exc:
                 raise SpoolError(f"limits in {self._path!r}: cannot be read: {exc}") from exc
 
-    def _read(self, tx: Transaction, terms: Terms, strategy: str, now: float) -> dict[Period, int]:
-        used: dict[Period, int] = {}
+    def _read(self, tx: Transaction, terms: Terms, strategy: str, now: float) -> Used:
+        used: Used = {}
         for period, start in windows_of(now):
             row = tx.execute(_USED, (terms.scope, strategy, period, start)).fetchone()
             used[period] = 0 if row is None else row[0]
             if (period, start) in self._lost:
-                values = [r.value for r in terms.rules.get(strategy, ()) if r.period == period]
+                rules = terms.rules.get(strategy, ())
+                values = [rule.value for rule in rules if rule.period == period]
                 used[period] = max([used[period], *values])
         return used
+
+    def _remember_nothing(self) -> None:
+        self._remembered.clear()
+        self._refreshed_at = float("-inf")
 
     def _claim(self, tx: Transaction, terms: Terms, strategy: str, now: float) -> None:
         """Write down who takes credits under this name, and say so if it is not the only one."""
@@ -249,6 +293,7 @@ class SqliteLedger(Ledger):
             name: at for name, at in self._claimed.items() if 0 <= now - at < PRUNE_EVERY_S
         }
         oldest = now - KEEP_S
+        self._remembered.forget_before(oldest)
         tx.execute("DELETE FROM limit_window WHERE start < ?", (oldest,))
         tx.execute("DELETE FROM limit_credit WHERE reserved_at < ?", (oldest,))
         tx.execute("DELETE FROM limit_lost WHERE at < ?", (oldest,))

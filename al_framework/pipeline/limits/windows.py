@@ -8,6 +8,7 @@ from al_framework.pipeline.limits.base import PERIOD_SECONDS, LimitRule, Period
 # Windows outlive their end by this much, so that a clock set back a little finds them still spent.
 KEEP_S = 2 * 86400.0
 PRUNE_EVERY_S = 3600.0
+REFRESH_EVERY_S = 1.0
 
 Windows: TypeAlias = tuple[tuple[Period, int], ...]
 

@@ -87,11 +87,36 @@ def accounts(kind: str) -> Iterator[Accounts]:
         opened.connection.close()
 
 
+def has_whole_limits(case: dict[str, Any]) -> bool:
+    """Tell whether the limits are what a configuration allows: whole numbers, above all."""
+    asked = [op for op in case["input"]["ops"] if op["op"] != "return"]
+    limits = [limit for op in asked for _, limits in op["matching"] for limit in limits]
+    return all(type(value) is int and abs(value) < 2**53 for _, value in limits)
+
+
+class AccountsOnRedis(Accounts):
+    """One ledger for each scope, on a server that shows the recording's time."""
+
+    def __init__(self, timed) -> None:
+        super().__init__("redis", Path(":memory:"))
+        self.timed = timed
+        timed.client.flushall()
+
+    def answer(self, op: dict[str, Any]) -> str | None:
+        self.timed.at(moment(op))
+        return super().answer(op)
+
+    def ledger(self, name: str) -> Ledger:
+        if name not in self.ledgers:
+            self.ledgers[name] = self.timed.ledger({}, scope=name)
+        return self.ledgers[name]
+
+
 CASES = usable_cases()
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_both_ledgers_answer_as_recorded(kind):
+def test_the_ledgers_of_one_host_answer_as_recorded(kind):
     for case in CASES:
         with accounts(kind) as ours:
             answers = [ours.answer(op) for op in case["input"]["ops"]]
@@ -99,3 +124,17 @@ def test_both_ledgers_answer_as_recorded(kind):
         assert case["expected"] == answers, case["id"]
 
     assert len(CASES) > 250
+
+
+def test_the_redis_ledger_answers_as_recorded(timed_redis):
+    cases = [case for case in CASES if has_whole_limits(case)]
+    for case in cases:
+        ours = AccountsOnRedis(timed_redis)
+        answers = [ours.answer(op) for op in case["input"]["ops"]]
+        ours.connection.close()
+        for ledger in ours.ledgers.values():
+            ledger.close()
+
+        assert case["expected"] == answers, case["id"]
+
+    assert len(cases) > 240

@@ -1,0 +1,114 @@
+"""Measure how long single calls take, slow ones above all, all sides of a comparison in one run.
+
+Calls during which the system took the processor away are counted and not left out: a call that
+wakes a thread invites that.
+"""
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How long calls take.
+
+    Attributes:
+        group: The rows that are compared with each other.
+        case: What was called.
+        p50_us: Median, wall microseconds.
+        p99_us: 99th percentile.
+        max_us: The slowest call.
+        calls: Calls measured.
+        interrupted: The share of them during which the system took the processor away.
+        ratio: The 99th percentile of the group's reference over this one.
+    """
+
+    group: str
+    case: str
+    p50_us: float
+    p99_us: float
+    max_us: float
+    calls: int
+    interrupted: float = 0.0
+    ratio: float
+
+
+def measure_latencies(
+    group: str,
+    cases: Mapping[str, Callable[[], object]],
+    *,
+    reference: str,
+    calls: int,
+    between: Callable[[], object],
+) -> list[Latency]:
+    """Call every case in turns, so that a busy machine hits all alike.
+
+    Args:
+        group: Name of the comparison.
+        cases: What to call, by name.
+        reference: The case that the others are compared with.
+        calls: Calls of each case.
+        between: What the caller does between two calls.
+    """
+    taken: dict[str, list[float]] = {name: [] for name in cases}
+    interrupted = dict.fromkeys(cases, 0)
+    for _ in range(calls):
+        for name, call in cases.items():
+            between()
+            before = _interruptions()
+            start = time.perf_counter()
+            call()
+            seconds = time.perf_counter() - start
+            taken[name].append(seconds)
+            interrupted[name] += _interruptions() > before
+    base = percentile(taken[reference], 0.99)
+    return [
+        Latency(
+            group=group,
+            case=name,
+            p50_us=percentile(seconds, 0.5) * 1e6,
+            p99_us=(p99 := percentile(seconds, 0.99)) * 1e6,
+            max_us=max(seconds) * 1e6,
+            calls=len(seconds),
+            interrupted=interrupted[name] / len(seconds),
+            ratio=base / p99,
+        )
+        for name, seconds in taken.items()
+    ]
+
+
+def _interruptions() -> int:
+    """Return how often the system took the processor from this thread."""
+    if sys.platform != "linux":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value that a share of all values does not exceed."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
+
+
+def latency_table(group: str, rows: list[Latency]) -> Table:
+    """Return one comparison as a table that fits 80 columns."""
+    result = Table(title=group, title_justify="left", box=None, pad_edge=False)
+    result.add_column("case")
+    for heading in ("p50 µs", "p99 µs", "max µs", "cut", "p99 better"):
+        result.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        result.add_row(
+            row.case,
+            f"{row.p50_us:,.1f}",
+            f"{row.p99_us:,.1f}",
+            f"{row.max_us:,.0f}",
+            f"{row.interrupted:.0%}",
+            f"{row.ratio:,.1f} x",
+        )
+    return result
