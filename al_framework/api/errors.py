@@ -18,6 +18,7 @@ The tree::
     │   └── SinkPausedError          stop delivering until the key or configuration is repaired
     ├── SpoolError                 the spool directory cannot be used
     │   └── SpoolFullError           there is no room for another datapoint
+    │       └── SpoolDiskFullError     because the disk itself has none
     └── LeaseLostError             stop working on this datapoint: another worker has it
 
 Messages read *who, where, what was seen, what to do*, in lower case and without a final stop.
@@ -170,6 +171,10 @@ class SpoolError(AlFrameworkError):
 
 class SpoolFullError(SpoolError):
     """The spool or its disk has no room for another datapoint."""
+
+
+class SpoolDiskFullError(SpoolFullError):
+    """The disk of the spool has no room for another datapoint."""
 
 
 class LeaseLostError(AlFrameworkError):

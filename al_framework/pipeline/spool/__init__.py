@@ -6,33 +6,47 @@ and the index can be rebuilt from the files.
 """
 
 from al_framework.pipeline.spool.batches import Batches
+from al_framework.pipeline.spool.dead import DeadLetter, DeadLetters, RetryReport
 from al_framework.pipeline.spool.leases import Deliveries
 from al_framework.pipeline.spool.records import (
     Acceptance,
     BatchKey,
     Candidate,
     CorruptItemError,
+    Damage,
     FoundDelivery,
     FoundFrame,
+    GcReport,
     Lease,
     SeenFrame,
     SpoolLimits,
     SpoolStats,
+    VerifyReport,
 )
+from al_framework.pipeline.spool.sinks import Backlog, SinkRecord, SinkTable
 from al_framework.pipeline.spool.store import Spool
 
 __all__ = [
     "Acceptance",
+    "Backlog",
     "BatchKey",
     "Batches",
     "Candidate",
     "CorruptItemError",
+    "Damage",
+    "DeadLetter",
+    "DeadLetters",
     "Deliveries",
     "FoundDelivery",
     "FoundFrame",
+    "GcReport",
     "Lease",
+    "RetryReport",
     "SeenFrame",
+    "SinkRecord",
+    "SinkTable",
     "Spool",
     "SpoolLimits",
     "SpoolStats",
+    "VerifyReport",
 ]

@@ -7,20 +7,26 @@ the publication, so a file without one means nothing and is swept away.
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from al_framework.api import Clock, SpoolFullError
+from al_framework.api import Clock
 from al_framework.api.codec import decision_to_dict
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.batches import take_place
 from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
+from al_framework.pipeline.spool.ending import Ending
+from al_framework.pipeline.spool.groupfile import group_bytes
 from al_framework.pipeline.spool.items import Row, encode_meta, insert_item
-from al_framework.pipeline.spool.records import Acceptance, Candidate, SeenFrame, SpoolLimits
+from al_framework.pipeline.spool.prepaying import Prepaid
+from al_framework.pipeline.spool.records import Acceptance, Candidate, Place, SeenFrame
+from al_framework.pipeline.spool.room import Room
 from al_framework.pipeline.spool.seen import forget_passing, remember
 
 _LOG = logging.getLogger(__name__)
+_TIMES = 256  # groups of which it is remembered how long the disk took
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,23 +36,26 @@ class _Paid:
     candidate: Candidate
     meta: bytes
     sinks: tuple[str, ...]
+    utility: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Group:
-    """What is to be undone if the group fails.
+    """A group on its way, and what is to be done or undone when it has ended.
 
     Attributes:
         life: The life that answers for it.
+        prepaid: What a ledger outside the transaction has answered, by token.
         paid: Candidates to be written.
-        reserved: Tokens of their credits.
         files: Group files begun.
+        ending: What others leave behind that had to make room.
     """
 
     life: int
+    prepaid: Mapping[str, Prepaid]
     paid: list[_Paid] = field(default_factory=list)
-    reserved: list[str] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
+    ending: Ending = field(default_factory=Ending)
 
 
 class Acceptor:
@@ -55,10 +64,10 @@ class Acceptor:
     Args:
         database: The spool's index.
         files: The spool's group files.
+        room: Whether there is room for them.
         sinks: As for `Spool`.
         ledger: As for `Spool`.
         clock: As for `Spool`.
-        limits: As for `Spool`.
         failpoint: As for `Spool`.
     """
 
@@ -66,29 +75,46 @@ class Acceptor:
         self,
         database: Database,
         files: GroupFiles,
+        room: Room,
         *,
         sinks: Sequence[str],
         ledger: Ledger,
         clock: Clock,
-        limits: SpoolLimits,
         failpoint: Callable[[str], None],
     ) -> None:
         self._database = database
         self._files = files
+        self._room = room
         self._sinks = tuple(sinks)
         self._ledger = ledger
         self._clock = clock
-        self._limits = limits
         self._failpoint = failpoint
+        self._times: deque[float] = deque(maxlen=_TIMES)
 
-    def accept(self, entries: Sequence[Candidate | SeenFrame], *, life: int) -> list[Acceptance]:
+    @property
+    def fsync_p99_s(self) -> float | None:
+        """99th percentile of the seconds that the last groups took to become durable."""
+        times = sorted(self._times)
+        return times[int(len(times) * 0.99)] if times else None
+
+    def accept(
+        self,
+        entries: Sequence[Candidate | SeenFrame],
+        *,
+        life: int,
+        prepaid: Mapping[str, Prepaid],
+    ) -> tuple[list[Acceptance], Ending]:
         """Write a group in one transaction; the caller holds the spool's lock.
+
+        Returns:
+            The answers, and what is left to do for others that had to make room: their files are
+            removed by now, their credits are not.
 
         Raises:
             SpoolFullError: There is no room. Nothing was taken.
         """
         self._failpoint("locked")
-        group = _Group(life=life)
+        group = _Group(life=life, prepaid=prepaid)
         try:
             with self._database.transaction() as tx:
                 answers = [self._enter(tx, entry, group) for entry in entries]
@@ -99,7 +125,16 @@ class Acceptor:
         except BaseException:
             self._undo(group)
             raise
-        return [answer for answer in answers if answer is not None]
+        self._failpoint("committed")
+        self.clear(group.ending)
+        return [answer for answer in answers if answer is not None], group.ending
+
+    def clear(self, ending: Ending) -> None:
+        """Remove the group files of datapoints that were evicted; the caller holds the lock."""
+        if ending.files:
+            self._failpoint("evicted")
+        for file in ending.files:
+            self._remove(file)
 
     def _enter(
         self, tx: sqlite3.Connection, entry: Candidate | SeenFrame, group: _Group
@@ -114,13 +149,16 @@ class Acceptor:
             )
             return None
         answer = self._charge(tx, entry, group)
+        if answer.status == "limiter_unavailable":
+            return answer  # nothing was decided: the frame may come again
         accepted = answer.strategy is not None
         datapoint = entry.compose(answer.strategy or entry.matching[0])
         decision = datapoint.decision
         if accepted:
             sinks = self._sinks_of(entry)
             meta = encode_meta(datapoint, entry.key, sinks)
-            group.paid.append(_Paid(candidate=entry, meta=meta, sinks=sinks))
+            paid = _Paid(candidate=entry, meta=meta, sinks=sinks, utility=datapoint.utility)
+            group.paid.append(paid)
         elif answer.status == "limited":
             decision = replace(decision, outcome="limited")
         if entry.key is not None:
@@ -136,10 +174,16 @@ class Acceptor:
 
     def _charge(self, tx: sqlite3.Connection, candidate: Candidate, group: _Group) -> Acceptance:
         token = candidate.item_id
-        reservation = self._ledger.reserve(candidate.matching, token, candidate.decided_at, tx)
+        if self._ledger.transactional:
+            now = candidate.decided_at
+            reservation = self._ledger.reserve(candidate.matching, token, now, tx)
+        else:
+            prepaid = group.prepaid[token]
+            if not prepaid.is_known:
+                return Acceptance(item_id=token, status="limiter_unavailable")
+            reservation = prepaid.reservation
         if reservation is None:
             return Acceptance(item_id=token, status="limited")
-        group.reserved.append(token)
         fits = take_place(
             tx,
             candidate.batch,
@@ -148,7 +192,8 @@ class Acceptor:
             now=self._clock.time(),
         )
         if not fits:
-            self._ledger.release(token, tx)
+            if self._ledger.transactional:
+                self._ledger.release(token, tx)
             return Acceptance(item_id=token, status="batch_full")
         return Acceptance(item_id=token, status="accepted", strategy=reservation.strategy)
 
@@ -157,15 +202,11 @@ class Acceptor:
 
     def _store(self, tx: sqlite3.Connection, group: _Group) -> None:
         items = [(entry.candidate.image, entry.meta) for entry in group.paid]
-        self._require_room(tx, len(items), sum(len(i) + len(m) for i, m in items))
+        utility = min(entry.utility for entry in group.paid)
+        size = group_bytes(items)
+        group.ending = self._room.require(tx, items=len(items), size=size, utility=utility)
         now = self._clock.time()
-        file = self._files.reserve_name(now)
-        group.files.append(file)  # first, so that a failure half-way finds what to remove
-        places = self._files.write(file, items)
-        self._failpoint("written")
-        if self._files.make_durable(file):
-            forget_passing(tx, now)  # once an hour is often enough
-        self._failpoint("synced")
+        file, places = self._write(tx, group, items)
         for entry, place in zip(group.paid, places, strict=True):
             row = Row(
                 item_id=entry.candidate.item_id,
@@ -173,40 +214,47 @@ class Acceptor:
                 place=place,
                 batch=entry.candidate.batch,
                 sinks=entry.sinks,
+                utility=entry.utility,
             )
             insert_item(tx, row, now=now, life=group.life)
 
-    def _require_room(self, tx: sqlite3.Connection, items: int, size: int) -> None:
-        limits, directory = self._limits, self._files.directory
-        held_items, held_bytes = tx.execute("SELECT items, bytes FROM total").fetchone()
-        if held_items + items > limits.max_items:
-            raise SpoolFullError(
-                f"spool '{directory}': it holds {held_items} of {limits.max_items} datapoints"
-                f" and cannot take {items} more; wait for the sinks, or raise max_items"
-            )
-        if held_bytes + size > limits.max_bytes:
-            raise SpoolFullError(
-                f"spool '{directory}': it holds {held_bytes} of {limits.max_bytes} bytes"
-                f" and cannot take {size} more; wait for the sinks, or raise max_bytes"
-            )
-        self._files.require_free(size, limits.min_free_bytes)
+    def _write(
+        self, tx: sqlite3.Connection, group: _Group, items: Sequence[tuple[bytes, bytes]]
+    ) -> tuple[str, list[Place]]:
+        now, started = self._clock.time(), self._clock.monotonic()
+        file = self._files.reserve_name(now)
+        group.files.append(file)  # first, so that a failure half-way finds what to remove
+        places = self._files.write(file, items)
+        self._failpoint("written")
+        if self._files.make_durable(file):
+            forget_passing(tx, now)  # once an hour is often enough
+        self._failpoint("synced")
+        self._times.append(self._clock.monotonic() - started)
+        return file, places
 
     def _undo(self, group: _Group) -> None:
         for file in group.files:
             try:
                 with self._database.read() as tx:
                     row = tx.execute("SELECT 1 FROM item WHERE file = ?", (file,)).fetchone()
-                if row is not None:  # interrupted by the user just after the commit: all is done
-                    return
-                self._files.remove(file, self._clock.time())
-            except (OSError, sqlite3.Error) as exc:
-                # Without a row it means nothing, and the next opening sweeps it away.
-                _LOG.warning(
-                    "spool '%s': cannot remove unfinished group file %r: %s",
-                    self._files.directory,
-                    file,
-                    exc,
-                )
-        if not self._ledger.transactional:
-            for token in group.reserved:
-                self._ledger.release(token, None)
+            except sqlite3.Error as exc:
+                self._leave(file, exc)
+                continue
+            if row is not None:  # interrupted by the user just after the commit: all is done
+                return
+            self._remove(file)
+
+    def _remove(self, file: str) -> None:
+        try:
+            self._files.remove(file, self._clock.time())
+        except OSError as exc:
+            self._leave(file, exc)
+
+    def _leave(self, file: str, exc: Exception) -> None:
+        # Without a row it means nothing, and the delivery leader sweeps it away.
+        _LOG.warning(
+            "spool '%s': cannot remove group file %r, which nobody needs: %s",
+            self._files.directory,
+            file,
+            exc,
+        )

@@ -17,14 +17,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from al_framework.api import SpoolError, SpoolFullError
+from al_framework.api import Clock, SpoolDiskFullError, SpoolError
 from al_framework.pipeline.forking import tell_after_fork, tell_around_fork
+from al_framework.pipeline.spool.ballast import Ballast
+from al_framework.pipeline.spool.failpoints import Failpoint
+from al_framework.pipeline.spool.lives import was_cut_short
 from al_framework.pipeline.spool.locking import FileLock
 
 _LOG = logging.getLogger(__name__)
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# What SQLite answers when a quota or a limit of the process is reached, and not the disk's end.
+_CANNOT_WRITE = sqlite3.SQLITE_IOERR_WRITE
 _BUSY_TIMEOUT_S = 10.0
+# With less than this on the disk the ballast is used up before the index needs it.
+_INDEX_NEEDS_BYTES = 1 << 20
+# Looking through an index of this size takes some 50 ms; a larger one is believed until its damage
+# shows. `Spool.verify` looks through any.
+_CHECK_BYTES = 16 << 20
 _FORK_WAIT_S = 5.0
 
 
@@ -36,7 +46,7 @@ def translated(directory: Path) -> Iterator[None]:
     except (OSError, sqlite3.Error) as exc:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_FULL or getattr(exc, "errno", None) in _NO_ROOM:
-            raise SpoolFullError(
+            raise SpoolDiskFullError(
                 f"spool '{directory}': the disk is full ({exc}); make room on it"
             ) from exc
         raise SpoolError(
@@ -52,14 +62,27 @@ class Database:
         directory: The spool's directory.
         prepare: Called in a transaction of its own after each opening, with whether an earlier
             index was found damaged and set aside.
+        ballast: Given back when the disk has no room for the index.
+        clock: Time.
+        failpoint: As for `Spool`.
     """
 
     def __init__(
-        self, directory: Path, prepare: Callable[[sqlite3.Connection, bool], None]
+        self,
+        directory: Path,
+        prepare: Callable[[sqlite3.Connection, bool], None],
+        *,
+        ballast: Ballast,
+        clock: Clock,
+        failpoint: Failpoint,
     ) -> None:
         self._directory = directory
         self._path = directory / "spool.db"
         self._prepare = prepare
+        self._ballast = ballast
+        self._clock = clock
+        self._failpoint = failpoint
+        self._is_suspect = False
         self._lock = FileLock(directory / "write.lock")
         self._read_mutex = threading.Lock()
         self._writer: sqlite3.Connection | None = None
@@ -71,17 +94,22 @@ class Database:
         tell_after_fork(self)
         tell_around_fork(self)
 
-    def open(self, now: float) -> None:
+    def open(self) -> None:
         """Open the index, setting it aside under another name if it is damaged."""
         with self._lock:
+            self._make_room()
             self._create()
-            damaged = not self._is_healthy()
-            if damaged:
-                self._set_aside(now)
-                self._create()
             self._is_open = True
             try:
-                self._connect(damaged=damaged)
+                if self._is_sound(thorough=False):
+                    try:
+                        self._connect(damaged=False)
+                    except sqlite3.DatabaseError as exc:
+                        if not _is_damage(exc):
+                            raise
+                        self._replace()
+                else:
+                    self._replace()
             except BaseException:
                 self._disconnect()
                 self._is_open = False
@@ -95,6 +123,10 @@ class Database:
             if self._identity_on_disk() != self._identity:
                 # Another process has found the index damaged and built a new one.
                 self._disconnect()
+            elif self._is_suspect and not self._is_sound(thorough=True):
+                self._disconnect()
+                self._replace()
+            self._is_suspect = False
             if self._writer is None:
                 self._connect(damaged=False)
             yield
@@ -104,11 +136,13 @@ class Database:
         """Write in one transaction; the caller holds the lock."""
         tx = self._writer
         assert tx is not None  # noqa: S101 - locked() has connected
+        self._make_room()
         tx.execute("BEGIN IMMEDIATE")
         try:
             yield tx
-            tx.execute("COMMIT")
-        except BaseException:
+            self._commit(tx)
+        except BaseException as exc:
+            self._look_into(exc)
             # SQLite may have rolled back by itself; doing it again would mask the real error.
             if tx.in_transaction:
                 with suppress(sqlite3.Error):
@@ -120,15 +154,38 @@ class Database:
         """Read what is committed, without waiting for writers."""
         with self._read_mutex:
             self._check_open()
-            if self._reader is None:
-                self._reader = _connect(f"file:{quote(str(self._path))}?mode=ro")
-            yield self._reader
+            try:
+                if self._reader is None:
+                    self._reader = _connect(f"file:{quote(str(self._path))}?mode=ro")
+                yield self._reader
+            except sqlite3.Error as exc:
+                self._look_into(exc)
+                raise
 
-    def checkpoint(self) -> None:
-        """Move what is committed from the log into the index itself."""
+    def checkpoint(self, *, thorough: bool = False) -> None:
+        """Move what is committed from the log into the index itself.
+
+        Args:
+            thorough: Whether to wait for readers and empty the log as well.
+        """
         with self.locked():
             assert self._writer is not None  # noqa: S101 - locked() has connected
-            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            mode = "TRUNCATE" if thorough else "PASSIVE"
+            self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+
+    def faults(self) -> tuple[str, ...]:
+        """Return what SQLite finds wrong with the index, the first hundred of it."""
+        self._check_open()
+        connection = _connect(f"file:{quote(str(self._path))}?mode=ro")
+        try:
+            rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(100)")]
+        except sqlite3.DatabaseError as exc:
+            if not _is_damage(exc):
+                raise
+            rows = [str(exc)]
+        finally:
+            connection.close()
+        return () if rows == ["ok"] else tuple(rows)
 
     def close(self) -> None:
         """Close both connections; the last process to do so empties the log."""
@@ -170,18 +227,53 @@ class Database:
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.close(descriptor)
 
-    def _is_healthy(self) -> bool:
+    def _make_room(self) -> None:
+        disk = os.statvfs(self._directory)
+        if disk.f_bavail * disk.f_frsize < _INDEX_NEEDS_BYTES:
+            self._ballast.release()
+
+    def _commit(self, tx: sqlite3.Connection) -> None:
+        try:
+            tx.execute("COMMIT")
+        except sqlite3.Error as exc:
+            if not _is_full(exc) or not self._ballast.release() or not tx.in_transaction:
+                raise
+            tx.execute("COMMIT")
+
+    def _look_into(self, exc: BaseException) -> None:
+        """Let an error that the index has caused have its consequences at the next lock."""
+        if isinstance(exc, sqlite3.Error):
+            self._is_suspect = self._is_suspect or _is_damage(exc)
+            if _is_full(exc):  # for the next attempt, which is to come through
+                self._ballast.release()
+
+    def _is_sound(self, *, thorough: bool) -> bool:
+        """Tell whether the index can be used, as far as a look is worth its time.
+
+        Not thoroughly, it is looked through after a process has ended without closing it, and only
+        if that is soon done: what else is damaged shows when it is used.
+        """
         try:
             connection = _connect(f"file:{quote(str(self._path))}")
             try:
+                if not thorough and not _needs_check(connection):
+                    return True
                 rows = connection.execute("PRAGMA quick_check(1)").fetchall()
             finally:
                 connection.close()
         except sqlite3.DatabaseError as exc:
-            if exc.sqlite_errorcode & 0xFF in _DAMAGED:
+            if _is_damage(exc):
                 return False
             raise
         return rows == [("ok",)]
+
+    def _replace(self) -> None:
+        """Set the damaged index aside and begin a new one."""
+        self._disconnect()
+        self._set_aside(self._clock.time())
+        self._failpoint("set_aside")
+        self._create()
+        self._connect(damaged=True)
 
     def _set_aside(self, now: float) -> None:
         aside = f"{self._path}.corrupt-{int(now)}"
@@ -230,6 +322,24 @@ class Database:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+
+
+def _is_damage(exc: sqlite3.Error) -> bool:
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def _is_full(exc: sqlite3.Error) -> bool:
+    code = getattr(exc, "sqlite_errorcode", 0)
+    return code & 0xFF == sqlite3.SQLITE_FULL or code == _CANNOT_WRITE
+
+
+def _needs_check(connection: sqlite3.Connection) -> bool:
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
+    tables = "SELECT 1 FROM sqlite_schema WHERE name = 'life'"
+    if size > _CHECK_BYTES or connection.execute(tables).fetchone() is None:
+        return False
+    return was_cut_short(connection)
 
 
 def _connect(uri: str) -> sqlite3.Connection:

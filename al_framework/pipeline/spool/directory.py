@@ -1,6 +1,7 @@
 """The spool's directory: made, checked, and its group files named, listed and removed.
 
-Layout: ``spool.db`` (index), ``write.lock``, ``deliver.lock``, ``obj/YYYYMMDDHH/<group>.als``.
+Layout: ``spool.db`` (index), ``write.lock``, ``deliver.lock``, ``obj/YYYYMMDDHH/<group>.als``;
+``ballast`` while there is something to deliver; ``damaged`` for files that cannot be read.
 """
 
 import itertools
@@ -11,18 +12,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from al_framework.api import SpoolError, SpoolFullError
+from al_framework.api import SpoolDiskFullError, SpoolError
 from al_framework.pipeline.spool.groupfile import sync_directory, write_group
+from al_framework.pipeline.spool.network_disk import refuse_network_disk
 from al_framework.pipeline.spool.records import Place
 
 SUFFIX = ".als"
 
 
-def prepare_directory(directory: Path) -> None:
+def prepare_directory(directory: Path, *, allow_network_disk: bool = False) -> None:
     """Create the directory where it is missing, and refuse one that others could tamper with.
 
     Raises:
-        SpoolError: It is no directory, belongs to somebody else, or is writable for others.
+        SpoolError: It is no directory, belongs to somebody else, is writable for others, or lies
+            on a network file system.
     """
     _make_durably(directory)
     status = directory.stat()
@@ -38,7 +41,22 @@ def prepare_directory(directory: Path) -> None:
             f"spool '{directory}': others can write to it (mode {status.st_mode & 0o777:o});"
             f" run chmod go-w '{directory}'"
         )
+    if not allow_network_disk:
+        refuse_network_disk(directory)
     _make_durably(directory / "obj")
+
+
+def require_spool(directory: Path) -> None:
+    """Refuse a directory that holds no spool, for those who only look.
+
+    Raises:
+        SpoolError: There is none.
+    """
+    if not any((directory / name).exists() for name in ("spool.db", "obj")):
+        raise SpoolError(
+            f"spool '{directory}': there is no spool; give the directory of one, which holds"
+            " 'spool.db'"
+        )
 
 
 class GroupFiles:
@@ -96,32 +114,43 @@ class GroupFiles:
             with suppress(OSError):  # not empty
                 path.parent.rmdir()
 
-    def remove_empty_hours(self, now: float) -> None:
-        """Remove directories without files."""
+    def remove_empty_hours(self, now: float) -> int:
+        """Remove directories without files, and return how many there were."""
+        removed = 0
         for path in list(self._root.iterdir()):
             if path.name != _hour(now):
                 with suppress(OSError):  # not empty
                     path.rmdir()
+                    removed += 1
+        return removed
 
     def list(self) -> Iterator[str]:
-        """Yield every group file, as the index would know it."""
-        for hour in sorted(self._root.iterdir()):
+        """Yield every group file, as the index would know it; an hour at a time in memory."""
+        for hour in _entries(self._root):
             if hour.is_dir() and not hour.is_symlink():
-                for path in sorted(hour.iterdir()):
+                for path in _entries(hour):
                     if path.suffix == SUFFIX and path.is_file() and not path.is_symlink():
                         yield f"{hour.name}/{path.name}"
+
+    def set_aside(self, file: str) -> Path:
+        """Move a group file out of the way, for a person to look at, and return where it is."""
+        place = self.directory / "damaged"
+        place.mkdir(mode=0o700, exist_ok=True)
+        target = place / file.replace("/", "-")
+        self.path(file).rename(target)
+        return target
 
     def require_free(self, needed: int, min_free_bytes: int) -> None:
         """Refuse to fill the disk up.
 
         Raises:
-            SpoolFullError: Too little would remain for others.
+            SpoolDiskFullError: Too little would remain for others.
         """
         disk = os.statvfs(self.directory)
         reserve = min(min_free_bytes, disk.f_blocks * disk.f_frsize // 20)
         free = disk.f_bavail * disk.f_frsize
         if free - needed < reserve:
-            raise SpoolFullError(
+            raise SpoolDiskFullError(
                 f"spool '{self.directory}': the disk has {free} bytes free, of which {reserve} are"
                 " kept for others; make room on it, or lower min_free_bytes"
             )
@@ -129,6 +158,13 @@ class GroupFiles:
 
 def _hour(now: float) -> str:
     return time.strftime("%Y%m%d%H", time.gmtime(now))
+
+
+def _entries(directory: Path) -> Sequence[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except (FileNotFoundError, NotADirectoryError):  # removed while somebody was looking
+        return ()
 
 
 def _make_durably(directory: Path) -> None:

@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 Failpoint: TypeAlias = Callable[[str], None]
 
-# In the order in which a datapoint passes them; a test stops at each of them, twice.
+# In the order in which a datapoint passes them, and then those of the upkeep; a test stops at
+# each of them, twice.
 FAILPOINTS = (
     "locked",
     "reserved",
@@ -13,9 +14,13 @@ FAILPOINTS = (
     "synced",
     "inserted",
     "committed",
+    "evicted",
     "leased",
     "checkpointed",
     "ended",
+    "swept",
+    "set_aside",
+    "rebuilding",
 )
 
 

@@ -49,6 +49,11 @@ def write_group(path: Path, items: Sequence[tuple[bytes, bytes]]) -> list[Place]
     return places
 
 
+def group_bytes(items: Sequence[tuple[bytes, bytes]]) -> int:
+    """Return the size of the file that a group takes."""
+    return sum(len(image) + len(meta) + FOOTER.size for image, meta in items)
+
+
 def sync_directory(path: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from al_framework.api import Datapoint, FrameKey, SpoolError, datapoint_to_dict
-from al_framework.pipeline.spool.lives import add_to_tally
+from al_framework.pipeline.spool.lives import TallyColumn, add_to_tally
 from al_framework.pipeline.spool.records import BatchKey, Place
 
 
@@ -21,6 +21,7 @@ class Row:
         place: Where in it.
         batch: Labelling batch.
         sinks: Where it goes.
+        utility: What it is worth, as its strategy says.
     """
 
     item_id: str
@@ -28,6 +29,7 @@ class Row:
     place: Place
     batch: BatchKey
     sinks: Sequence[str]
+    utility: float
 
 
 def encode_meta(datapoint: Datapoint, key: FrameKey | None, sinks: Sequence[str]) -> bytes:
@@ -63,20 +65,22 @@ def decode_meta(meta: bytes) -> tuple[Mapping[str, Any], FrameKey | None, tuple[
             source, frame_id, size, mtime_ns = key
             key = FrameKey(source=source, frame_id=frame_id, size=size, mtime_ns=mtime_ns)
         return envelope["datapoint"], key, tuple(envelope["sinks"])
-    except (KeyError, TypeError) as exc:
+    except (KeyError, TypeError, RecursionError) as exc:
         raise ValueError(
             f"the metadata are not a datapoint's: {type(exc).__name__}: {exc}"
         ) from exc
 
 
-def insert_item(tx: sqlite3.Connection, row: Row, *, now: float, life: int) -> None:
+def insert_item(
+    tx: sqlite3.Connection, row: Row, *, now: float, life: int, counted: TallyColumn = "accepted"
+) -> None:
     """Add a datapoint and its deliveries, and count them for a life."""
     place = row.place
     number = tx.execute(
         """INSERT INTO item
             (item_id, file, offset, image_bytes, meta_bytes, workspace, project, batch_name,
-            accepted_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            accepted_at, utility)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
         (
             row.item_id,
             row.file,
@@ -85,6 +89,7 @@ def insert_item(tx: sqlite3.Connection, row: Row, *, now: float, life: int) -> N
             place.meta_bytes,
             *row.batch.columns,
             now,
+            row.utility,
         ),
     ).lastrowid
     for sink in row.sinks:
@@ -92,4 +97,4 @@ def insert_item(tx: sqlite3.Connection, row: Row, *, now: float, life: int) -> N
             "INSERT INTO delivery (number, sink, life, due) VALUES (?, ?, ?, ?)",
             (number, sink, life, now),
         )
-        add_to_tally(tx, life, sink, "accepted")
+        add_to_tally(tx, life, sink, counted)

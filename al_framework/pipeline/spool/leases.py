@@ -10,25 +10,33 @@ import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from al_framework.api import Clock, Datapoint, LeaseLostError, Receipt, Target, datapoint_from_dict
+from al_framework.api import Clock, Datapoint, LeaseLostError, Receipt, datapoint_from_dict
 from al_framework.pipeline.limits.base import Ledger
-from al_framework.pipeline.spool.batches import give_place_back
+from al_framework.pipeline.spool.agenda import Agenda
 from al_framework.pipeline.spool.database import Database, translated
 from al_framework.pipeline.spool.directory import GroupFiles
+from al_framework.pipeline.spool.ending import Ending
 from al_framework.pipeline.spool.groupfile import read_item
 from al_framework.pipeline.spool.items import decode_meta
 from al_framework.pipeline.spool.lives import add_to_tally, adopt_orphans
 from al_framework.pipeline.spool.locking import is_alive, process_name
-from al_framework.pipeline.spool.records import BatchKey, CorruptItemError, Lease, Place
+from al_framework.pipeline.spool.records import CorruptItemError, Lease, Place
 from al_framework.pipeline.spool.schema import DEAD, DELIVERED
-from al_framework.pipeline.spool.seen import deliveries_of, record_results
 
 LEASE_S = 60.0
 # Nothing is ever put off further than this; a later date means that the clock was set back.
 MAX_DELAY_S = 3600.0
+_FREE = "sink = ?3 AND state = 0 AND owner IS NULL AND due <= ?4"
+_FIRST = "ORDER BY due, number LIMIT 1"
+_PICK = {
+    "any": f"{_FREE} {_FIRST}",
+    # In these words, so that SQLite finds them by their own index.
+    "suspect": f"{_FREE} AND crashes > 0 {_FIRST}",
+    "named": f"{_FREE} AND number = (SELECT number FROM item WHERE item_id = ?6)",  # noqa: S608 - constant
+}
 
 
-class Deliveries:
+class Deliveries(Agenda):
     """What is to be delivered, and how far it is.
 
     Args:
@@ -50,84 +58,63 @@ class Deliveries:
         life: Callable[[], int],
         failpoint: Callable[[str], None],
     ) -> None:
-        self._database = database
+        super().__init__(database, files.directory, clock=clock)
         self._files = files
         self._ledger = ledger
-        self._clock = clock
         self._life = life
         self._failpoint = failpoint
         self._numbers = itertools.count()
         self._held: set[str] = set()
 
-    def next_due(self, sink: str) -> float | None:
-        """Return when the first delivery to a sink that nobody works on is due, if there is one.
-
-        Raises:
-            SpoolError: The index cannot be read.
-        """
-        with translated(self._files.directory), self._database.read() as tx:
-            row = tx.execute(
-                """SELECT due FROM delivery WHERE sink = ? AND state = 0 AND owner IS NULL
-                ORDER BY due, number LIMIT 1""",
-                (sink,),
-            ).fetchone()
-        return None if row is None else float(row[0])
-
-    def is_due(self, sink: str) -> bool:
-        """Tell whether `take` would return a lease.
-
-        Raises:
-            SpoolError: The index cannot be read.
-        """
-        due = self.next_due(sink)
-        return due is not None and due <= self._clock.time()
-
-    def take(self, sink: str) -> Lease | None:
+    def take(
+        self,
+        sink: str,
+        *,
+        item_id: str | None = None,
+        is_suspect: bool = False,
+        active_s: float = 0.0,
+    ) -> Lease | None:
         """Lease the delivery to a sink that is due first; None if none is due.
+
+        Args:
+            sink: The sink.
+            item_id: Lease that of this datapoint and no other.
+            is_suspect: Lease one of those that were in hand when a process died.
+            active_s: Seconds for which the sink has been tried so far.
 
         Raises:
             SpoolError: The index cannot be written.
         """
         if not self.is_due(sink):  # a look costs microseconds, a write costs a sync
             return None
+        pick = _PICK["suspect" if is_suspect else "any" if item_id is None else "named"]
         with translated(self._files.directory), self._database.locked():
             owner = f"{self._prefix()}{next(self._numbers)}"
             self._held.add(
                 owner
             )  # before it is on disk, or `reclaim` could take it for a stale one
+            now = self._clock.time()
             with self._database.transaction() as tx:
                 row = tx.execute(
-                    """UPDATE delivery SET owner = ?1, lease_until = ?2, tries = tries + 1
-                    WHERE sink = ?3 AND number = (
-                        SELECT number FROM delivery
-                        WHERE sink = ?3 AND state = 0 AND owner IS NULL AND due <= ?4
-                        ORDER BY due, number LIMIT 1)
-                    RETURNING number, attempts, tries, faults, checkpoint""",
-                    (owner, self._clock.monotonic() + LEASE_S, sink, self._clock.time()),
+                    f"""UPDATE delivery SET owner = ?1, lease_until = ?2, tries = tries + 1,
+                        active_at = CASE WHEN attempts = 0 THEN ?5 ELSE active_at END
+                    WHERE sink = ?3 AND number = (SELECT number FROM delivery WHERE {pick})
+                    RETURNING number, attempts, tries, faults, checkpoint, crashes, active_at""",  # noqa: S608 - one of ours
+                    (
+                        owner,
+                        self._clock.monotonic() + LEASE_S,
+                        sink,
+                        now,
+                        active_s,
+                        *(() if item_id is None else (item_id,)),
+                    ),
                 ).fetchone()
                 if row is None:  # another thread was faster
                     self._held.discard(owner)
                     return None
-                number, attempts, tries, faults, checkpoint = row
-                item_id, file, *place = tx.execute(
-                    """SELECT item_id, file, offset, image_bytes, meta_bytes
-                    FROM item WHERE number = ?""",
-                    (number,),
-                ).fetchone()
+                lease = _lease(tx, row, sink=sink, owner=owner)
             self._failpoint("leased")
-        offset, image_bytes, meta_bytes = place
-        return Lease(
-            number=number,
-            item_id=item_id,
-            sink=sink,
-            owner=owner,
-            attempts=attempts,
-            tries=tries,
-            faults=faults,
-            checkpoint=json.loads(checkpoint),
-            file=file,
-            place=Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes),
-        )
+        return lease
 
     def load(self, lease: Lease) -> Datapoint:
         """Read the datapoint.
@@ -181,23 +168,33 @@ class Deliveries:
         self._end(lease, DEAD, {"reason": reason}, attempts=lease.attempts + 1)
 
     def put_back(
-        self, lease: Lease, *, reason: str, delay_s: float | None = None, is_fault: bool = False
+        self,
+        lease: Lease,
+        *,
+        reason: str,
+        delay_s: float | None = None,
+        counts: bool = True,
+        is_fault: bool = False,
     ) -> None:
-        """Return a datapoint to be tried again.
+        """Return a datapoint to be tried again, after those that are due by now.
 
         Args:
             lease: The lease, which ends.
             reason: Why, for a person.
-            delay_s: Seconds from now; None if no attempt was made that counts.
+            delay_s: Seconds from now; None if it was not really tried.
+            counts: Whether it is one failure more of this datapoint; not while its sink is down.
             is_fault: Whether the sink failed in a way that no sink should.
 
         Raises:
             LeaseLostError: Another worker has the datapoint.
             SpoolError: The index cannot be written.
         """
-        changes: dict[str, Any] = {"result": json.dumps({"reason": reason})}
-        if delay_s is not None:
-            changes["due"] = self._clock.time() + delay_s
+        changes: dict[str, Any] = {
+            "result": json.dumps({"reason": reason}),
+            "due": self._clock.time() + (delay_s or 0.0),
+            "crashes": 0,  # in a row: this try has ended in another way
+        }
+        if delay_s is not None and counts:
             changes["attempts"] = lease.attempts + 1
             changes["faults"] = lease.faults + is_fault
         with (
@@ -236,9 +233,12 @@ class Deliveries:
             for owner, lease_until in leases:
                 is_held = owner in self._held and not own
                 if not is_held and self._is_stale(owner, lease_until):
+                    # Whatever it was that ended the process, this may have been the cause.
+                    died = not owner.startswith(self._prefix()) and not is_alive(_process(owner))
                     tx.execute(
-                        "UPDATE delivery SET owner = NULL, lease_until = NULL WHERE owner = ?",
-                        (owner,),
+                        """UPDATE delivery SET owner = NULL, lease_until = NULL,
+                        crashes = crashes + ? WHERE owner = ?""",
+                        (died, owner),
                     )
             now = self._clock.time()
             for sink in sinks:
@@ -263,8 +263,7 @@ class Deliveries:
     def _is_stale(self, owner: str, lease_until: float) -> bool:
         if owner.startswith(self._prefix()):
             return True
-        process = owner.partition("/")[0]
-        return not is_alive(process) or lease_until <= self._clock.monotonic()
+        return not is_alive(_process(owner)) or lease_until <= self._clock.monotonic()
 
     def _write(self, tx: sqlite3.Connection, lease: Lease, **changes: object) -> int:
         columns = ", ".join(f"{name} = ?" for name in changes)
@@ -283,7 +282,9 @@ class Deliveries:
     def _end(
         self, lease: Lease, state: int, result: Mapping[str, object], *, attempts: int
     ) -> None:
+        ending = Ending()
         with translated(self._files.directory), self._database.locked():
+            now = self._clock.time()
             with self._database.transaction() as tx:
                 life = self._write(
                     tx,
@@ -291,6 +292,7 @@ class Deliveries:
                     state=state,
                     result=json.dumps(result),
                     attempts=attempts,
+                    ended_at=now,
                     owner=None,
                     lease_until=None,
                 )
@@ -298,11 +300,12 @@ class Deliveries:
                 add_to_tally(tx, life, lease.sink, "delivered" if state == DELIVERED else "dead")
                 if result.get("status") == "duplicate":
                     add_to_tally(tx, life, lease.sink, "duplicates")
-                file = self._finish_item(tx, lease)
+                ending.conclude(tx, lease.number, self._ledger)
             self._failpoint("ended")
-            if file is not None:
+            for file in ending.files:
                 # After the commit: a row must never point to a file that is gone.
-                self._files.remove(file, self._clock.time())
+                self._files.remove(file, now)
+        ending.settle(self._ledger)
 
     def _note_stored(self, tx: sqlite3.Connection, lease: Lease, status: object) -> None:
         """Note whether the sink holds a picture of ours, as far as anybody can know.
@@ -317,25 +320,30 @@ class Deliveries:
             (certain, DEAD, lease.number, lease.sink),
         )
 
-    def _finish_item(self, tx: sqlite3.Connection, lease: Lease) -> str | None:
-        """Conclude a datapoint whose last delivery has ended; return a file that nobody needs."""
-        deliveries = deliveries_of(tx, lease.number)
-        if any(delivery.state == "pending" for delivery in deliveries):
-            return None
-        stored = tx.execute(
-            "SELECT 1 FROM delivery WHERE number = ? AND stored = 1 LIMIT 1", (lease.number,)
-        ).fetchone()
-        if stored is None:
-            self._ledger.release(lease.item_id, tx)
-            workspace, project, name = tx.execute(
-                "SELECT workspace, project, batch_name FROM item WHERE number = ?", (lease.number,)
-            ).fetchone()
-            target = Target(workspace=workspace or None, project=project or None)
-            give_place_back(tx, BatchKey(name=name, target=target))
-        record_results(tx, lease.item_id, deliveries)
-        if any(delivery.state == "dead" for delivery in deliveries):
-            return None
-        tx.execute("DELETE FROM delivery WHERE number = ?", (lease.number,))
-        tx.execute("DELETE FROM item WHERE number = ?", (lease.number,))
-        others = tx.execute("SELECT 1 FROM item WHERE file = ? LIMIT 1", (lease.file,)).fetchone()
-        return lease.file if others is None else None
+
+def _lease(tx: sqlite3.Connection, row: tuple[Any, ...], *, sink: str, owner: str) -> Lease:
+    number, attempts, tries, faults, checkpoint, crashes, active_at = row
+    item_id, file, offset, image_bytes, meta_bytes, accepted_at = tx.execute(
+        """SELECT item_id, file, offset, image_bytes, meta_bytes, accepted_at
+        FROM item WHERE number = ?""",
+        (number,),
+    ).fetchone()
+    return Lease(
+        number=number,
+        item_id=item_id,
+        sink=sink,
+        owner=owner,
+        attempts=attempts,
+        tries=tries,
+        faults=faults,
+        checkpoint=json.loads(checkpoint),
+        file=file,
+        place=Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes),
+        accepted_at=accepted_at,
+        crashes=crashes,
+        active_at=active_at,
+    )
+
+
+def _process(owner: str) -> str:
+    return owner.partition("/")[0]

@@ -46,6 +46,9 @@ class FileLock:
         self._mutex.acquire()
         try:
             self._flock(self._opened(), self._exclusive)
+            while self._is_replaced():
+                self.close()
+                self._flock(self._opened(), self._exclusive)
         except BaseException:
             self._mutex.release()
             raise
@@ -73,6 +76,9 @@ class FileLock:
             return False
         try:
             self._flock(self._opened(), self._at_once)
+            if self._is_replaced():
+                self.close()
+                self._flock(self._opened(), self._at_once)
         except BlockingIOError:
             self._mutex.release()
             return False
@@ -99,6 +105,16 @@ class FileLock:
         """Start afresh: an inherited descriptor would keep the parent's lock alive after it."""
         self._mutex = threading.Lock()
         self.close()
+
+    def _is_replaced(self) -> bool:
+        """Tell whether the path is another file by now, which others lock: all was removed."""
+        assert self._descriptor is not None  # noqa: S101 - it is locked
+        try:
+            status = self._path.stat(follow_symlinks=False)
+        except OSError:  # it is gone, so nobody has another one; the index will tell what is wrong
+            return False
+        mine = os.fstat(self._descriptor)
+        return (status.st_dev, status.st_ino) != (mine.st_dev, mine.st_ino)
 
     def _opened(self) -> int:
         if self._descriptor is None:
@@ -140,7 +156,9 @@ def _start_time(pid: int) -> int | None:
     except OSError:
         return None
     # The command's name stands in brackets and may itself hold brackets and spaces.
-    return int(text.rpartition(")")[2].split()[19])
+    values = text.rpartition(")")[2].split()
+    # Killed, and only waiting for its parent to take note: it will not come back.
+    return None if values[0] in {"Z", "X"} else int(values[19])
 
 
 def _boot_id() -> str:

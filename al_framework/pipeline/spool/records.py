@@ -13,18 +13,32 @@ class CorruptItemError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpoolLimits:
-    """How much the spool may hold before it refuses more.
+    """How much the spool may hold, for how long, and what happens to more.
 
     Attributes:
-        max_bytes: Pictures and metadata together.
+        max_bytes: Group files together.
         max_items: Datapoints, those given up included.
         min_free_bytes: Disk space left to others; on a small disk, a twentieth of it if that is
             less.
+        when_full: ``reject_new`` never removes what was accepted; ``drop_oldest`` and
+            ``drop_lowest_value`` remove datapoints that wait, the oldest or the least useful first.
+        max_age_s: Seconds after which a datapoint that still waits is removed; None for never.
+        ballast_bytes: Kept in reserve for the index, so that a full disk stops no delivery; on a
+            small disk, a quarter of it if that is less; 0 keeps none.
+        dead_max_bytes: Dead letters to keep, pictures and metadata; beyond it the oldest go.
+        dead_max_age_s: Seconds for which dead letters are kept.
+        allow_network_disk: Whether the directory may lie on a network file system.
     """
 
     max_bytes: int = 2 * 1024**3
     max_items: int = 50_000
     min_free_bytes: int = 1024**3
+    when_full: Literal["reject_new", "drop_oldest", "drop_lowest_value"] = "reject_new"
+    max_age_s: float | None = None
+    ballast_bytes: int = 0
+    dead_max_bytes: int = 256 * 1024**2
+    dead_max_age_s: float = 14 * 86400.0
+    allow_network_disk: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,12 +116,23 @@ class Acceptance:
 
     Attributes:
         item_id: Which candidate.
-        status: ``accepted``, ``limited`` (every taker's limit is spent) or ``batch_full``.
+        status: ``accepted``, ``limited`` (every taker's limit is spent), ``batch_full``,
+            ``limiter_unavailable`` (the server that keeps the limits does not answer),
+            ``spool_full`` (what the spool holds is worth more), or another reason why this one was
+            not taken though others of its group were.
         strategy: Who paid, if it was accepted.
     """
 
     item_id: str
-    status: Literal["accepted", "limited", "batch_full"]
+    status: Literal[
+        "accepted",
+        "limited",
+        "batch_full",
+        "limiter_unavailable",
+        "spool_full",
+        "disk_full",
+        "spool_error",
+    ]
     strategy: str | None = None
 
 
@@ -141,6 +166,9 @@ class Lease:
         checkpoint: What earlier attempts saved.
         file: Group file, below ``obj``.
         place: Where in it.
+        accepted_at: UTC epoch seconds when the datapoint was accepted.
+        crashes: How many of the last tries in a row ended with the death of the process.
+        active_at: Seconds that the sink had been tried for when the first failure was yet to come.
     """
 
     number: int
@@ -153,6 +181,9 @@ class Lease:
     checkpoint: Mapping[str, str]
     file: str
     place: Place
+    accepted_at: float = 0.0
+    crashes: int = 0
+    active_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,16 +192,16 @@ class FoundDelivery:
 
     Attributes:
         sink: The sink.
-        state: ``pending``, ``delivered`` or ``dead``.
+        state: ``pending``, ``delivered``, ``dead`` or ``evicted``.
         status: ``created`` or ``duplicate`` once delivered.
         remote_id: The sink's name for it.
         url: Where a person can look at it.
-        reason: Why it is dead, or why the last attempt failed.
+        reason: Why it is dead or evicted, or why the last attempt failed.
         attempts: Attempts that failed.
     """
 
     sink: str
-    state: Literal["pending", "delivered", "dead"]
+    state: Literal["pending", "delivered", "dead", "evicted"]
     status: str | None = None
     remote_id: str | None = None
     url: str | None = None
@@ -207,10 +238,66 @@ class SpoolStats:
 
     Attributes:
         items: Datapoints, those given up included.
-        bytes: Their pictures and metadata.
+        bytes: Their group files.
         oldest: UTC epoch seconds when the oldest was accepted; None when there is none.
     """
 
     items: int
     bytes: int
     oldest: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Damage:
+    """A datapoint that is not on disk as it was accepted.
+
+    Attributes:
+        item_id: The datapoint.
+        file: Its group file, below ``obj``.
+        reason: What is wrong with it.
+    """
+
+    item_id: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyReport:
+    """What a look at every byte of a spool has shown.
+
+    Attributes:
+        items: Datapoints that were read.
+        bytes: Their pictures and metadata.
+        damaged: Those that are not what was accepted, or whose file is missing.
+        stray_files: Group files that belong to no datapoint; harmless, and `Spool.gc` removes them.
+        index_faults: What SQLite finds wrong with the index.
+    """
+
+    items: int
+    bytes: int
+    damaged: tuple[Damage, ...] = ()
+    stray_files: tuple[str, ...] = ()
+    index_faults: tuple[str, ...] = ()
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is damaged."""
+        return not self.damaged and not self.index_faults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GcReport:
+    """What was removed from a spool because nobody needs it.
+
+    Attributes:
+        files: Group files without a datapoint.
+        bytes: Their sizes.
+        hours: Empty directories.
+        set_aside: Damaged files that were kept for two weeks.
+    """
+
+    files: int = 0
+    bytes: int = 0
+    hours: int = 0
+    set_aside: int = 0

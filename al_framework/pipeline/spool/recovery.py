@@ -1,4 +1,4 @@
-"""What happens when the spool opens: an index built anew from the group files, and a broom."""
+"""An index built anew from the group files."""
 
 import logging
 import sqlite3
@@ -7,19 +7,39 @@ from collections.abc import Sequence
 from al_framework.api import Target
 from al_framework.pipeline.spool.batches import take_place
 from al_framework.pipeline.spool.directory import GroupFiles
-from al_framework.pipeline.spool.groupfile import scan_group
+from al_framework.pipeline.spool.groupfile import FOOTER, scan_group
 from al_framework.pipeline.spool.items import Row, decode_meta, insert_item
 from al_framework.pipeline.spool.records import BatchKey, Place
 from al_framework.pipeline.spool.seen import remember
 
-ORPHAN_AGE_S = 600.0
+# Far beyond any group of ours: a foreign file must not fill the memory.
+_MAX_FILE_BYTES = 1 << 28
+_MAX_TEXT = 500
+_STRANGE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 _LOG = logging.getLogger(__name__)
 
 
 def rebuild(
-    tx: sqlite3.Connection, files: GroupFiles, *, sinks: Sequence[str], now: float
+    tx: sqlite3.Connection, files: GroupFiles, *, sinks: Sequence[str], now: float, life: int
 ) -> int | None:
     """Fill an empty index from the group files; every datapoint is delivered again to all sinks.
+
+    Args:
+        tx: The transaction that is to hold it.
+        files: The spool's group files.
+        sinks: Where datapoints go that do not say so themselves.
+        now: UTC epoch seconds.
+        life: Who answers for them.
 
     Returns:
         How many datapoints were found; None if there was not a single file.
@@ -27,24 +47,52 @@ def rebuild(
     found, any_file = 0, False
     for file in files.list():
         any_file = True
-        # One group at a time: the backlog may be larger than memory.
-        for place, meta in reversed(list(scan_group(files.path(file).read_bytes()))):
-            found += _restore(tx, file, place, meta, sinks=sinks, now=now)
+        size = files.path(file).stat().st_size
+        places = _read(files, file, size)
+        if not places and size:
+            # Nobody was told that this is accepted, or it is damaged: let a person see it.
+            aside = files.set_aside(file)
+            _LOG.warning(
+                "spool '%s': group file %r holds nothing that can be read; it is kept as '%s'",
+                files.directory,
+                file,
+                aside,
+            )
+            continue
+        for place, meta in places:
+            found += _restore(tx, file, place, meta, sinks=sinks, now=now, life=life)
+        _account(tx, file, size)
     return found if any_file else None
 
 
-def sweep(tx: sqlite3.Connection, files: GroupFiles, now: float) -> None:
-    """Remove old group files that no row refers to: left by a process killed before its commit.
+def _read(files: GroupFiles, file: str, size: int) -> list[tuple[Place, bytes]]:
+    """Return what is intact in a file; one at a time, since the backlog may be beyond memory."""
+    if size > _MAX_FILE_BYTES:
+        return []
+    try:
+        data = files.path(file).read_bytes()
+    except OSError as exc:
+        _LOG.warning("spool '%s': group file %r: left out: %s", files.directory, file, exc)
+        return []
+    places = list(reversed(list(scan_group(data))))
+    intact = sum(p.image_bytes + p.meta_bytes + FOOTER.size for p, _ in places)
+    if places and intact < size:
+        _LOG.warning(
+            "spool '%s': group file %r: %d of its %d bytes are damaged and left out",
+            files.directory,
+            file,
+            size - intact,
+            size,
+        )
+    return places
 
-    The caller holds the spool's lock, so no file is about to get its row.
-    """
-    for file in list(files.list()):
-        path = files.path(file)
-        known = tx.execute("SELECT 1 FROM item WHERE file = ? LIMIT 1", (file,)).fetchone()
-        if known is None and now - path.stat().st_mtime > ORPHAN_AGE_S:
-            files.remove(file, now)
-            _LOG.info("spool '%s': removed unfinished group file %r", files.directory, file)
-    files.remove_empty_hours(now)
+
+def _account(tx: sqlite3.Connection, file: str, size: int) -> None:
+    """Count a file with what is damaged in it: all of it lies on the disk."""
+    row = tx.execute("SELECT bytes FROM group_file WHERE file = ?", (file,)).fetchone()
+    if row is not None and row[0] != size:
+        tx.execute("UPDATE group_file SET bytes = ? WHERE file = ?", (size, file))
+        tx.execute("UPDATE total SET bytes = bytes + ?", (size - row[0],))
 
 
 def _restore(  # noqa: PLR0913 - one call, split off for its length
@@ -55,21 +103,42 @@ def _restore(  # noqa: PLR0913 - one call, split off for its length
     *,
     sinks: Sequence[str],
     now: float,
+    life: int,
 ) -> bool:
+    # Whoever may write into the directory may write anything, a good checksum included: what does
+    # not fit into the index costs itself, and never the start.
+    tx.execute("SAVEPOINT restored")
     try:
-        values, key, meant_for = decode_meta(meta)
-        item_id, batch_name = str(values["item_id"]), str(values["batch_name"])
-        detail, decided_at = values["decision"], float(values["decided_at"])
-        batch = BatchKey(name=batch_name, target=Target(**values.get("target", {})))
-    except (ValueError, KeyError, TypeError) as exc:
-        _LOG.warning("spool: group file %r, offset %d: left out: %s", file, place.offset, exc)
+        return _insert(tx, file, place, meta, sinks=sinks, now=now, life=life)
+    except _STRANGE as exc:
+        tx.execute("ROLLBACK TO restored")
+        text = "spool: group file %r, offset %d: left out: %s"
+        _LOG.warning(text, file, place.offset, str(exc)[:_MAX_TEXT])
         return False
+    finally:
+        tx.execute("RELEASE restored")
+
+
+def _insert(  # noqa: PLR0913 - as above
+    tx: sqlite3.Connection,
+    file: str,
+    place: Place,
+    meta: bytes,
+    *,
+    sinks: Sequence[str],
+    now: float,
+    life: int,
+) -> bool:
+    values, key, meant_for = decode_meta(meta)
+    item_id, batch_name = str(values["item_id"]), str(values["batch_name"])
+    detail, decided_at = values["decision"], float(values["decided_at"])
+    utility = float(values["utility"])
+    batch = BatchKey(name=batch_name, target=Target(**values.get("target", {})))
     if tx.execute("SELECT 1 FROM item WHERE item_id = ?", (item_id,)).fetchone() is not None:
         return False
-    # Life 0 has never been: the life that opens takes these over as recovered.
     targets = meant_for or tuple(sinks)
-    row = Row(item_id=item_id, file=file, place=place, batch=batch, sinks=targets)
-    insert_item(tx, row, now=now, life=0)
+    row = Row(item_id=item_id, file=file, place=place, batch=batch, sinks=targets, utility=utility)
+    insert_item(tx, row, now=now, life=life, counted="recovered")
     take_place(tx, batch, None, sinks=targets, now=now)
     if key is not None:
         remember(tx, key, outcome="accepted", decided_at=decided_at, detail=detail, item_id=item_id)

@@ -87,6 +87,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE delivery ADD COLUMN active_at REAL NOT NULL DEFAULT 0",
         "ALTER TABLE delivery ADD COLUMN ended_at REAL",
         f"CREATE INDEX delivery_dead ON delivery (ended_at) WHERE state = {DEAD}",
+        """CREATE INDEX delivery_suspect ON delivery (sink, due, number)
+            WHERE state = 0 AND crashes > 0""",
         # How each sink is: closed, open or half-open breaker, or paused, and until when (UTC epoch
         # seconds, so that it outlives a restart).
         """CREATE TABLE sink (
@@ -95,6 +97,33 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             failures INTEGER NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
             active_s REAL NOT NULL DEFAULT 0) WITHOUT ROWID""",
         "CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        # What lives that have ended left behind, which earlier versions did not write down.
+        """INSERT INTO tally (life, sink, accepted) SELECT life, sink, count(*) FROM delivery
+            WHERE state = 0 AND life NOT IN (SELECT life FROM life) GROUP BY life, sink""",
+        """INSERT INTO life (life, process) SELECT DISTINCT life, '' FROM delivery
+            WHERE state = 0 AND life NOT IN (SELECT life FROM life)""",
+        "CREATE INDEX item_utility ON item (utility)",
+        # A group file takes up its bytes until its last datapoint is gone; 58 is a footer.
+        """CREATE TABLE group_file (
+            file TEXT PRIMARY KEY, items INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID""",
+        """INSERT INTO group_file (file, items, bytes)
+            SELECT file, count(*), sum(image_bytes + meta_bytes + 58) FROM item GROUP BY file""",
+        "UPDATE total SET bytes = (SELECT coalesce(sum(bytes), 0) FROM group_file)",
+        "DROP TRIGGER item_added",
+        "DROP TRIGGER item_removed",
+        """CREATE TRIGGER item_added AFTER INSERT ON item BEGIN
+            INSERT INTO group_file (file, items, bytes)
+                VALUES (NEW.file, 1, NEW.image_bytes + NEW.meta_bytes + 58) ON CONFLICT DO UPDATE
+                SET items = items + 1, bytes = bytes + excluded.bytes;
+            UPDATE total SET items = items + 1,
+                bytes = bytes + NEW.image_bytes + NEW.meta_bytes + 58;
+        END""",
+        """CREATE TRIGGER item_removed AFTER DELETE ON item BEGIN
+            UPDATE group_file SET items = items - 1 WHERE file = OLD.file;
+            UPDATE total SET items = items - 1, bytes = bytes - coalesce(
+                (SELECT bytes FROM group_file WHERE file = OLD.file AND items = 0), 0);
+            DELETE FROM group_file WHERE file = OLD.file AND items = 0;
+        END""",
     ),
 )
 

@@ -10,7 +10,12 @@ from al_framework.pipeline.spool.records import FoundDelivery, FoundFrame
 
 # Frames without a file (a library's) can never come again, so they are remembered for a while only.
 KEEP_PASSING_S = 7 * 86400.0
-_STATES: tuple[Literal["pending", "delivered", "dead"], ...] = ("pending", "delivered", "dead")
+_STATES: tuple[Literal["pending", "delivered", "dead", "evicted"], ...] = (
+    "pending",
+    "delivered",
+    "dead",
+    "evicted",
+)
 _FOUND = "SELECT source, frame_id, outcome, decided_at, item_id, detail, results FROM seen"
 
 

@@ -7,33 +7,50 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from al_framework.api import Clock, FrameKey, SinkCounts
+from al_framework.api import (
+    Clock,
+    FrameKey,
+    SinkCounts,
+    SpoolHealth,
+)
 from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.accepting import Acceptor
+from al_framework.pipeline.spool.ballast import Ballast
 from al_framework.pipeline.spool.batches import Batches
+from al_framework.pipeline.spool.condition import sinks_with_something
 from al_framework.pipeline.spool.database import Database, translated
-from al_framework.pipeline.spool.directory import GroupFiles, prepare_directory
+from al_framework.pipeline.spool.dead import DeadLetters
+from al_framework.pipeline.spool.directory import GroupFiles, prepare_directory, require_spool
+from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
+from al_framework.pipeline.spool.intake import Intake
 from al_framework.pipeline.spool.leases import Deliveries
-from al_framework.pipeline.spool.lives import adopt_orphans, begin_life, end_life, read_tally
+from al_framework.pipeline.spool.lives import (
+    adopt_orphans,
+    begin_life,
+    end_life,
+    is_anybody_in,
+    read_tally,
+)
 from al_framework.pipeline.spool.records import (
     Acceptance,
     BatchKey,
     Candidate,
     FoundFrame,
+    GcReport,
     SeenFrame,
     SpoolLimits,
     SpoolStats,
+    VerifyReport,
 )
-from al_framework.pipeline.spool.recovery import rebuild, sweep
+from al_framework.pipeline.spool.recovery import rebuild
+from al_framework.pipeline.spool.room import Room
 from al_framework.pipeline.spool.schema import migrate
 from al_framework.pipeline.spool.seen import find_frames, is_seen
+from al_framework.pipeline.spool.sinks import SinkTable
+from al_framework.pipeline.spool.upkeep import Upkeep
 
 _LOG = logging.getLogger(__name__)
-
-
-def _no_failpoint(name: str) -> None:
-    del name
 
 
 class Spool:
@@ -43,7 +60,8 @@ class Spool:
 
     Args:
         directory: Where it lies; on a local disk.
-        sinks: Names of the sinks; new datapoints go to all of them.
+        sinks: Names of the sinks; new datapoints go to all of them. Without any, the spool can be
+            looked at and tidied up, and takes nothing in.
         ledger: Decides who pays; in the same transaction if it lives in the same database.
         clock: Time.
         limits: How much it may hold.
@@ -54,6 +72,8 @@ class Spool:
         sinks: As given.
         deliveries: The side that takes datapoints out again.
         batches: What is known of the sizes of labelling batches.
+        dead: What some sink has refused for good.
+        sink_table: How each sink is doing.
 
     Raises:
         SpoolError: The platform cannot lock files.
@@ -67,32 +87,63 @@ class Spool:
         ledger: Ledger,
         clock: Clock,
         limits: SpoolLimits | None = None,
-        failpoint: Callable[[str], None] = _no_failpoint,
+        failpoint: Failpoint = no_failpoint,
     ) -> None:
-        if not sinks:
-            raise ValueError(f"spool '{directory}': it needs at least one sink")
+        limits = limits if limits is not None else SpoolLimits()
         self.directory = directory
         self.sinks = tuple(sinks)
         self._ledger = ledger
         self._clock = clock
         self._failpoint = failpoint
+        self._limits = limits
         self._files = GroupFiles(directory)
-        self._database = Database(directory, self._prepare)
-        self._acceptor = Acceptor(
+        self._ballast = Ballast(directory, limits.ballast_bytes)
+        self._database = Database(
+            directory, self._prepare, ballast=self._ballast, clock=clock, failpoint=failpoint
+        )
+        room = Room(self._files, self._ballast, limits=limits, ledger=ledger, clock=clock)
+        acceptor = Acceptor(
             self._database,
             self._files,
+            room,
             sinks=self.sinks,
             ledger=ledger,
             clock=clock,
-            limits=limits if limits is not None else SpoolLimits(),
+            failpoint=failpoint,
+        )
+        self._intake = Intake(
+            self._database,
+            self._files,
+            acceptor=acceptor,
+            room=room,
+            ledger=ledger,
+            limits=limits,
+            life=lambda: self._life or 0,
+            has_sinks=bool(self.sinks),
+        )
+        self._upkeep = Upkeep(
+            self._database,
+            self._files,
+            acceptor=acceptor,
+            room=room,
+            ledger=ledger,
+            limits=limits,
+            clock=clock,
             failpoint=failpoint,
         )
         self._is_open = False
         self._life: int | None = None
         self._last_counts: Mapping[str, SinkCounts] | None = None
-        self._listeners: list[Callable[[], None]] = []
-        self._batch_listeners: list[Callable[[Sequence[BatchKey]], None]] = []
         self.batches = Batches(self._database, self._files, clock=clock)
+        self.sink_table = SinkTable(self._database, directory)
+        self.dead = DeadLetters(
+            self._database,
+            self._files,
+            ledger=ledger,
+            clock=clock,
+            life=lambda: self._life or 0,
+            limits=limits,
+        )
         self.deliveries = Deliveries(
             self._database,
             self._files,
@@ -120,19 +171,22 @@ class Spool:
     def open(self) -> None:
         """Open or create the spool, taking over what an earlier life has left.
 
-        A damaged index is set aside and built anew from the group files.
+        A damaged index is set aside and built anew from the group files. Otherwise the time this
+        takes does not depend on how much the spool holds.
 
         Raises:
-            SpoolError: The directory cannot be used, or is not safe to use.
+            SpoolError: The directory cannot be used, or is not safe to use; or it holds no spool,
+                if there are no sinks.
         """
         if self._is_open:
             return
+        _LOG.debug("spool '%s': SQLite %s", self.directory, sqlite3.sqlite_version)
         with translated(self.directory):
-            prepare_directory(self.directory)
-            self._database.open(self._clock.time())
-            with self._database.locked(), self._database.transaction() as tx:
-                sweep(tx, self._files, self._clock.time())
-                self._report_strangers(tx)
+            if not self.sinks:
+                require_spool(self.directory)
+            prepare_directory(self.directory, allow_network_disk=self._limits.allow_network_disk)
+            self._database.open()
+        self._report_strangers()
         self._is_open = True
         self._last_counts = None
 
@@ -148,8 +202,13 @@ class Spool:
         try:
             self._last_counts = self.counts()
             with translated(self.directory):
-                with self._database.locked(), self._database.transaction() as tx:
-                    end_life(tx, self._life or 0)
+                with self._database.locked():
+                    with self._database.transaction() as tx:
+                        end_life(tx, self._life or 0)
+                        (items,) = tx.execute("SELECT items FROM total").fetchone()
+                        is_last = not is_anybody_in(tx)
+                    if is_last and not items:
+                        self._ballast.release()  # nothing is left that would need it
                 self._database.checkpoint()
         finally:
             self._is_open, self._life = False, None
@@ -167,19 +226,12 @@ class Spool:
             One answer for each candidate, in order.
 
         Raises:
-            SpoolFullError: There is no room, here or on the disk. Nothing was taken.
+            SpoolDiskFullError: There is no room on the disk; it is tried again every five seconds.
+                Nothing was taken.
+            SpoolFullError: There is no room in the spool. Nothing was taken.
             SpoolError: The spool cannot be used. Nothing was taken.
         """
-        if not entries:
-            return []
-        self._announce_batches(entries)
-        with translated(self.directory), self._database.locked():
-            answers = self._acceptor.accept(entries, life=self._life or 0)
-            self._failpoint("committed")
-        if any(answer.status == "accepted" for answer in answers):
-            for listener in self._listeners:
-                listener()
-        return answers
+        return self._intake.accept(entries)
 
     def seen(self, key: FrameKey) -> bool:
         """Tell whether this very version of a frame has been dealt with.
@@ -227,55 +279,112 @@ class Spool:
             oldest = tx.execute("SELECT accepted_at FROM item ORDER BY number LIMIT 1").fetchone()
         return SpoolStats(items=items, bytes=total, oldest=None if oldest is None else oldest[0])
 
+    def health(self) -> SpoolHealth:
+        """Return how the spool is, whoever filled it.
+
+        Raises:
+            SpoolError: The index cannot be read.
+        """
+        with translated(self.directory):
+            return self._upkeep.health()
+
+    def sinks_on_disk(self) -> tuple[str, ...]:
+        """Return the sinks that something waits for or that have dead letters, in order.
+
+        Raises:
+            SpoolError: The index cannot be read.
+        """
+        with translated(self.directory), self._database.read() as tx:
+            return sinks_with_something(tx)
+
+    def verify(self) -> VerifyReport:
+        """Read everything, and tell what is not as it was accepted; others may go on working.
+
+        Raises:
+            SpoolError: The index cannot be read.
+        """
+        with translated(self.directory):
+            return self._upkeep.verify()
+
+    def gc(self) -> GcReport:
+        """Remove what nobody needs: group files of no datapoint, empty directories, old damage.
+
+        Raises:
+            SpoolError: The directory or the index cannot be written.
+        """
+        with translated(self.directory):
+            return self._upkeep.gc()
+
+    def sweep_step(self) -> GcReport:
+        """Do a little of `gc`, for files older than ten minutes, and see to the ballast.
+
+        To be called every minute, by the delivery leader alone.
+
+        Raises:
+            SpoolError: The directory or the index cannot be used.
+        """
+        with translated(self.directory):
+            return self._upkeep.sweep_step()
+
+    def evict_due(self) -> int:
+        """Remove some of the datapoints that have waited too long, if that is wanted.
+
+        To be called every minute, by the delivery leader.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            SpoolError: The index cannot be written.
+        """
+        with translated(self.directory):
+            return self._upkeep.evict_due()
+
     def on_accept(self, listener: Callable[[], None]) -> None:
         """Have a function called, on the accepting thread, when datapoints were accepted here."""
-        self._listeners.append(listener)
+        self._intake.listeners.append(listener)
 
     def on_batches(self, listener: Callable[[Sequence[BatchKey]], None]) -> None:
         """Have a function called whenever it matters how much certain batches hold.
 
         It is called on the accepting thread before the spool's lock is taken, so it may wait.
         """
-        self._batch_listeners.append(listener)
+        self._intake.batch_listeners.append(listener)
 
     def after_fork(self) -> None:
         """Begin a life of its own in the child, at its first write."""
         self._life = None
         self._ledger.abandon()
 
-    def _announce_batches(self, entries: Sequence[Candidate | SeenFrame]) -> None:
-        candidates = [entry for entry in entries if isinstance(entry, Candidate)]
-        limited = [c.batch for c in candidates if c.max_batch_images is not None]
-        if limited:
-            for listener in self._batch_listeners:
-                listener(tuple(dict.fromkeys(limited)))
-
     def _prepare(self, tx: sqlite3.Connection, damaged: bool) -> None:
         now = self._clock.time()
-        lost = damaged
-        if migrate(tx, self.directory):
-            found = rebuild(tx, self._files, sinks=self.sinks, now=now)
-            lost = lost or found is not None
+        is_new = migrate(tx, self.directory)
+        self._ledger.prepare(tx)
+        self._life = begin_life(tx)
+        if is_new:
+            found = rebuild(tx, self._files, sinks=self.sinks, now=now, life=self._life)
+            self._failpoint("rebuilding")
+            # One that was set aside tells that a process ended before it had built the new one.
+            set_aside = any(self.directory.glob("spool.db.corrupt-*"))
+            lost = damaged or set_aside or found is not None
             if found is not None:
                 _LOG.warning(
                     "spool '%s': built its index anew with %d datapoints from the group files",
                     self.directory,
                     found,
                 )
-        self._ledger.prepare(tx)
-        if lost:
-            self._ledger.forget(now, tx)
-        self._life = begin_life(tx)
-        adopt_orphans(tx, self._life)
+            if lost:
+                self._ledger.forget(now, tx)
+        if self.sinks:  # whoever only looks takes nothing over
+            adopt_orphans(tx, self._life)
 
-    def _report_strangers(self, tx: sqlite3.Connection) -> None:
-        rows = tx.execute("SELECT sink, count(*) FROM delivery WHERE state = 0 GROUP BY sink")
-        for sink, count in rows:
-            if sink not in self.sinks:
+    def _report_strangers(self) -> None:
+        for sink, counts in self.counts().items():
+            if self.sinks and sink not in self.sinks and counts.pending:
                 _LOG.warning(
                     "spool '%s': %d datapoints wait for the sink %r, which is not configured; they"
                     " stay until it is configured again",
                     self.directory,
-                    count,
+                    counts.pending,
                     sink,
                 )

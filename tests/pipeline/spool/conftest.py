@@ -28,6 +28,7 @@ def make_candidate(
     batch_name: str = "batch",
     attributes: Any = None,
     target: Target = Target(),  # noqa: B008 - frozen
+    utility: float = 1.0,
     **options: Any,
 ) -> Candidate:
     """Return a candidate whose frame is `cam/<name>` and whose item is `item-<name>`."""
@@ -56,7 +57,7 @@ def make_candidate(
             batch_name=batch_name,
             tags=("t",),
             strategy=strategy,
-            utility=1.0,
+            utility=utility,
             probability=1.0,
             reason="why",
             model_id=None,

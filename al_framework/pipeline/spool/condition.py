@@ -1,0 +1,48 @@
+"""How the spool is at the moment, read from its index."""
+
+import sqlite3
+
+from al_framework.api import SpoolHealth
+from al_framework.pipeline.spool.notes import UNCLEAN_RESTARTS, read_note
+
+
+def read_health(
+    tx: sqlite3.Connection, *, now: float, full_disk: bool, fsync_p99_s: float | None
+) -> SpoolHealth:
+    """Return how it is; the time this takes grows with the dead letters, not with the backlog."""
+    items, size = tx.execute("SELECT items, bytes FROM total").fetchone()
+    # In the order of their numbers, which the planner would not choose.
+    oldest = tx.execute(
+        """SELECT accepted_at FROM delivery NOT INDEXED JOIN item USING (number)
+        WHERE state = 0 ORDER BY delivery.number LIMIT 1"""
+    ).fetchone()
+    dead_items, dead_bytes = tx.execute(
+        """SELECT count(*), coalesce(sum(image_bytes + meta_bytes), 0) FROM item
+        WHERE number IN (SELECT number FROM delivery WHERE state = 2)"""
+    ).fetchone()
+    return SpoolHealth(
+        items=items,
+        bytes=size,
+        oldest_s=None if oldest is None else max(0.0, now - oldest[0]),
+        dead_items=dead_items,
+        dead_bytes=dead_bytes,
+        full_disk=full_disk,
+        fsync_p99_s=fsync_p99_s,
+        unclean_restarts=read_note(tx, UNCLEAN_RESTARTS),
+    )
+
+
+def sinks_with_something(tx: sqlite3.Connection) -> tuple[str, ...]:
+    """Return the sinks that something waits for, or that have dead letters, in order."""
+    sinks = {row[0] for row in tx.execute("SELECT DISTINCT sink FROM delivery WHERE state = 2")}
+    last = ""
+    while True:  # from one to the next, rather than over every delivery
+        row = tx.execute(
+            """SELECT sink FROM delivery INDEXED BY delivery_due
+            WHERE state = 0 AND sink > ? ORDER BY sink LIMIT 1""",
+            (last,),
+        ).fetchone()
+        if row is None:
+            return tuple(sorted(sinks))
+        last = row[0]
+        sinks.add(last)

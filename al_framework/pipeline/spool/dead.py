@@ -1,0 +1,378 @@
+"""Dead letters: datapoints that a sink refused for good, kept with their pictures for a person.
+
+They can be looked at, tried again or removed. Their number is bounded: beyond its limits the oldest
+go, which is counted and said.
+"""
+
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from al_framework.api import Clock, Datapoint, SpoolError, datapoint_from_dict
+from al_framework.pipeline.limits.base import Ledger
+from al_framework.pipeline.spool.batches import take_place
+from al_framework.pipeline.spool.database import Database, translated
+from al_framework.pipeline.spool.directory import GroupFiles
+from al_framework.pipeline.spool.ending import Ending, batch_of, is_stored
+from al_framework.pipeline.spool.groupfile import read_item
+from al_framework.pipeline.spool.items import decode_meta
+from al_framework.pipeline.spool.lives import add_to_tally
+from al_framework.pipeline.spool.records import CorruptItemError, Place, SpoolLimits
+from al_framework.pipeline.spool.schema import DEAD, EVICTED, PENDING
+from al_framework.pipeline.spool.seen import deliveries_of, record_results
+
+_LOG = logging.getLogger(__name__)
+_GROUP = 64  # letters a transaction: the spool's lock is not for long, and a sync not for one
+_ENDED = "coalesce(ended_at, accepted_at)"  # indexes of early versions do not tell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A datapoint that one sink refused.
+
+    Attributes:
+        item_id: The datapoint.
+        frame_id: The frame it was made of; empty if its file cannot be read any more.
+        sink: Who refused it.
+        reason: Why.
+        attempts: Attempts that failed.
+        ended_at: UTC epoch seconds when it was given up.
+        batch_name: Labelling batch.
+        bytes: Picture and metadata.
+    """
+
+    item_id: str
+    frame_id: str
+    sink: str
+    reason: str
+    attempts: int
+    ended_at: float
+    batch_name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryReport:
+    """What became of dead letters that were to be tried again.
+
+    Attributes:
+        retried: Those that wait for their sink again.
+        limited: Those that stay dead, since the limits of their strategy are spent.
+    """
+
+    retried: int = 0
+    limited: int = 0
+
+
+class DeadLetters:
+    """The dead letters of one spool.
+
+    Args:
+        database: The spool's index.
+        files: The spool's group files.
+        ledger: Is asked for a credit when a letter is tried again.
+        clock: Time.
+        life: Tells the number of this process's life with the spool.
+        limits: How many to keep, and for how long.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it shares with the spool, keyword-only
+        self,
+        database: Database,
+        files: GroupFiles,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        life: Callable[[], int],
+        limits: SpoolLimits,
+    ) -> None:
+        self._database = database
+        self._files = files
+        self._ledger = ledger
+        self._clock = clock
+        self._life = life
+        self._limits = limits
+
+    def list(self, *, sink: str | None = None, limit: int | None = None) -> tuple[DeadLetter, ...]:
+        """Return the dead letters, the oldest first.
+
+        Args:
+            sink: Those of this sink alone.
+            limit: So many at most.
+
+        Raises:
+            SpoolError: The index cannot be read.
+        """
+        with translated(self._files.directory), self._database.read() as tx:
+            rows = tx.execute(
+                f"""SELECT item_id, file, offset, image_bytes, meta_bytes, sink, result, attempts,
+                    {_ENDED}, batch_name FROM delivery JOIN item USING (number)
+                WHERE state = {DEAD} AND (?1 IS NULL OR sink = ?1)
+                ORDER BY {_ENDED}, number, sink LIMIT ?2""",  # noqa: S608 - constants
+                (sink, -1 if limit is None else limit),
+            ).fetchall()
+        return tuple(self._letter(row) for row in rows)
+
+    def load(self, item_id: str) -> Datapoint:
+        """Read a dead letter, picture and all.
+
+        Raises:
+            SpoolError: There is none of that name, or its file is damaged.
+        """
+        with translated(self._files.directory), self._database.read() as tx:
+            row = tx.execute(
+                f"""SELECT file, offset, image_bytes, meta_bytes FROM item WHERE item_id = ?
+                AND EXISTS (SELECT 1 FROM delivery AS d
+                    WHERE d.number = item.number AND d.state = {DEAD})""",  # noqa: S608 - constant
+                (item_id,),
+            ).fetchone()
+        if row is None:
+            raise SpoolError(
+                f"spool '{self._files.directory}': there is no dead letter {item_id!r}; see"
+                " 'al dead list'"
+            )
+        try:
+            return self._read(*row)
+        except CorruptItemError as exc:
+            raise SpoolError(
+                f"spool '{self._files.directory}': dead letter {item_id!r} cannot be read: {exc}"
+            ) from exc
+
+    def retry(
+        self, *, item_ids: Sequence[str] | None = None, sink: str | None = None
+    ) -> RetryReport:
+        """Have dead letters delivered after all.
+
+        What they had paid was given back unless some sink holds the picture, so they pay anew. A
+        letter whose file is damaged stays where it is.
+
+        Args:
+            item_ids: These; None for all.
+            sink: Those of this sink alone.
+
+        Raises:
+            LedgerUnavailableError: Whoever keeps the limits does not answer; what was retried
+                before stays retried.
+            SpoolError: The spool cannot be used.
+        """
+        retried = limited = 0
+        for group in self._groups(item_ids, sink):
+            owed = {item_id: self._owes(item_id) for item_id in group}
+            paid: set[str] = set()
+            done: set[str] = set()
+            try:
+                if not self._ledger.transactional:  # it may be far away: not under the lock
+                    paid.update(i for i, strategy in owed.items() if self._pay(strategy, i, None))
+                with (
+                    translated(self._files.directory),
+                    self._database.locked(),
+                    self._database.transaction() as tx,
+                ):
+                    if self._ledger.transactional:
+                        paid.update(i for i, strategy in owed.items() if self._pay(strategy, i, tx))
+                    revived = {item_id: self._revive(tx, item_id, sink) for item_id in paid}
+                done.update(item_id for item_id, count in revived.items() if count)
+            finally:
+                if not self._ledger.transactional:
+                    Ending(tokens=sorted(paid - done)).settle(self._ledger)
+            retried += sum(revived.values())
+            limited += len(set(group) - paid)
+        return RetryReport(retried=retried, limited=limited)
+
+    def drop(self, *, item_ids: Sequence[str] | None = None, sink: str | None = None) -> int:
+        """Remove dead letters, and the pictures that nobody else waits for; return how many.
+
+        Args:
+            item_ids: These; None for all.
+            sink: Those of this sink alone.
+
+        Raises:
+            SpoolError: The spool cannot be used.
+        """
+        return sum(self._drop(group, sink) for group in self._groups(item_ids, sink))
+
+    def prune(self) -> int:
+        """Remove the oldest dead letters beyond the limits, and say so; return how many.
+
+        Raises:
+            SpoolError: The spool cannot be used.
+        """
+        limits = self._limits
+        excess = self._excess(self._clock.time() - limits.dead_max_age_s, limits.dead_max_bytes)
+        dropped = sum(
+            self._drop(excess[start : start + _GROUP], None)
+            for start in range(0, len(excess), _GROUP)
+        )
+        if dropped:
+            _LOG.error(
+                "spool '%s': removed %s, the oldest: no more than %d bytes and %g days of them are"
+                " kept; see dead_max_bytes and dead_max_age_s",
+                self._files.directory,
+                "1 dead letter" if dropped == 1 else f"{dropped} dead letters",
+                limits.dead_max_bytes,
+                limits.dead_max_age_s / 86400,
+            )
+        return dropped
+
+    def _excess(self, before: float, max_bytes: int) -> Sequence[str]:
+        with translated(self._files.directory), self._database.read() as tx:
+            rows = tx.execute(
+                f"""SELECT item_id, image_bytes + meta_bytes, max({_ENDED}) AS ended
+                FROM delivery JOIN item USING (number) WHERE state = {DEAD}
+                GROUP BY number ORDER BY ended, number"""  # noqa: S608 - constants
+            ).fetchall()
+        held = sum(size for _, size, _ in rows)
+        excess = []
+        for item_id, size, ended in rows:
+            if ended >= before and held <= max_bytes:
+                break
+            excess.append(item_id)
+            held -= size
+        return excess
+
+    def _groups(self, item_ids: Sequence[str] | None, sink: str | None) -> Iterator[Sequence[str]]:
+        """Yield the names of those that are dead letters, some at a time, the oldest first."""
+        with translated(self._files.directory), self._database.read() as tx:
+            rows = tx.execute(
+                f"""SELECT item_id FROM delivery JOIN item USING (number)
+                WHERE state = {DEAD} AND (?1 IS NULL OR sink = ?1)
+                GROUP BY number ORDER BY min({_ENDED}), number""",  # noqa: S608 - constants
+                (sink,),
+            ).fetchall()
+        wanted = None if item_ids is None else set(item_ids)
+        names = [item_id for (item_id,) in rows if wanted is None or item_id in wanted]
+        for start in range(0, len(names), _GROUP):
+            yield names[start : start + _GROUP]
+
+    def _owes(self, item_id: str) -> str | None:
+        """Return the strategy that has to pay anew; None if what was paid has not been given back.
+
+        It has been if every delivery ended and no sink holds the picture.
+        """
+        with translated(self._files.directory), self._database.read() as tx:
+            row = tx.execute(
+                f"""SELECT file, offset, image_bytes, meta_bytes FROM item AS i WHERE item_id = ?
+                AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.number = i.number
+                    AND (d.stored = 1 OR d.state = {PENDING}))""",  # noqa: S608 - constant
+                (item_id,),
+            ).fetchone()
+        if row is None:
+            return None
+        try:
+            return self._read(*row).strategy
+        except CorruptItemError:  # it cannot be delivered either, which the sink's turn will show
+            return None
+
+    def _pay(self, strategy: str | None, item_id: str, tx: sqlite3.Connection | None) -> bool:
+        if strategy is None:
+            return True
+        return self._ledger.reserve((strategy,), item_id, self._clock.time(), tx) is not None
+
+    def _revive(self, tx: sqlite3.Connection, item_id: str, sink: str | None) -> int:
+        """Let the dead deliveries of a datapoint wait again; return how many there are."""
+        rows = _dead(tx, item_id, sink)
+        if not rows:  # another process was faster
+            return 0
+        number = rows[0][0]
+        ended = all(delivery.state != "pending" for delivery in deliveries_of(tx, number))
+        if ended and not is_stored(tx, number):
+            # Whoever offers the next picture sees that the batch is as full as it will be.
+            names = tuple(name for _, name, _ in rows)
+            take_place(tx, batch_of(tx, number), None, sinks=names, now=self._clock.time())
+        for _, name, life in rows:
+            if _is_living(tx, life):
+                add_to_tally(tx, life, name, "dead", -1)
+            else:
+                life = self._life()  # noqa: PLW2901 - it is ours now
+                add_to_tally(tx, life, name, "recovered")
+            tx.execute(
+                f"""UPDATE delivery SET state = {PENDING}, life = ?, due = ?, attempts = 0,
+                    faults = 0, crashes = 0, ended_at = NULL
+                WHERE number = ? AND sink = ?""",  # noqa: S608 - constant
+                (life, self._clock.time(), number, name),
+            )
+        return len(rows)
+
+    def _drop(self, item_ids: Sequence[str], sink: str | None) -> int:
+        ending, count = Ending(), 0
+        with translated(self._files.directory), self._database.locked():
+            with self._database.transaction() as tx:
+                for item_id in item_ids:
+                    count += self._bury(tx, item_id, sink, ending)
+            for file in ending.files:  # after the commit, as always
+                self._files.remove(file, self._clock.time())
+        return count
+
+    def _bury(self, tx: sqlite3.Connection, item_id: str, sink: str | None, ending: Ending) -> int:
+        rows = _dead(tx, item_id, sink)
+        if not rows:
+            return 0
+        number = rows[0][0]
+        for _, name, life in rows:
+            if _is_living(tx, life):
+                add_to_tally(tx, life, name, "dead", -1)
+                add_to_tally(tx, life, name, "evicted")
+            tx.execute(
+                f"UPDATE delivery SET state = {EVICTED} WHERE number = ? AND sink = ?",  # noqa: S608 - constant
+                (number, name),
+            )
+        left = deliveries_of(tx, number)
+        if not any(delivery.state in {"pending", "dead"} for delivery in left):
+            # What it took was given back, if it was, when its last delivery ended.
+            record_results(tx, item_id, left)
+            ending.remove(tx, number)
+        return len(rows)
+
+    def _letter(self, row: tuple[Any, ...]) -> DeadLetter:
+        item_id, file, offset, image_bytes, meta_bytes, sink, result, attempts, ended_at, batch = (
+            row
+        )
+        place = Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes)
+        return DeadLetter(
+            item_id=item_id,
+            frame_id=self._frame_id(file, place),
+            sink=sink,
+            reason=str(json.loads(result).get("reason") or ""),
+            attempts=attempts,
+            ended_at=ended_at,
+            batch_name=batch,
+            bytes=image_bytes + meta_bytes,
+        )
+
+    def _frame_id(self, file: str, place: Place) -> str:
+        """Read the metadata alone: a list must not cost as much as its pictures."""
+        try:
+            with self._files.path(file).open("rb") as group:
+                group.seek(place.offset + place.image_bytes)
+                values, _, _ = decode_meta(group.read(place.meta_bytes))
+                return str(values["frame_id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def _read(self, file: str, offset: int, image_bytes: int, meta_bytes: int) -> Datapoint:
+        place = Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes)
+        image, meta = read_item(self._files.path(file), place)
+        try:
+            return datapoint_from_dict(decode_meta(meta)[0], image=image)
+        except ValueError as exc:
+            raise CorruptItemError(f"group file {file!r}, offset {offset}: {exc}") from exc
+
+
+def _dead(tx: sqlite3.Connection, item_id: str, sink: str | None) -> list[tuple[int, str, int]]:
+    """Return datapoint, sink and life of the dead deliveries of a datapoint."""
+    return tx.execute(
+        f"""SELECT number, sink, life FROM delivery JOIN item USING (number)
+        WHERE item_id = ?1 AND state = {DEAD} AND (?2 IS NULL OR sink = ?2)""",  # noqa: S608 - constant
+        (item_id, sink),
+    ).fetchall()
+
+
+def _is_living(tx: sqlite3.Connection, life: int) -> bool:
+    """Tell whether somebody still reports for a life by its own number."""
+    row = tx.execute(
+        "SELECT 1 FROM life WHERE life = ? AND heir IS NULL AND process <> ''", (life,)
+    ).fetchone()
+    return row is not None

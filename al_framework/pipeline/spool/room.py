@@ -1,0 +1,148 @@
+"""Is there room for another group: in the spool, and on its disk?"""
+
+import logging
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from al_framework.api import Clock, SpoolDiskFullError, SpoolFullError
+from al_framework.pipeline.limits.base import Ledger
+from al_framework.pipeline.spool.ballast import Ballast
+from al_framework.pipeline.spool.directory import GroupFiles
+from al_framework.pipeline.spool.ending import Ending
+from al_framework.pipeline.spool.evicting import evict, least_useful, oldest
+from al_framework.pipeline.spool.records import SpoolLimits
+
+PROBE_EVERY_S = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+class Room:
+    """Keeps the spool within its bounds.
+
+    Args:
+        files: The spool's group files.
+        ballast: The spool's reserve.
+        limits: As for `Spool`.
+        ledger: Gets the credits of evicted datapoints back.
+        clock: Time.
+    """
+
+    def __init__(
+        self,
+        files: GroupFiles,
+        ballast: Ballast,
+        *,
+        limits: SpoolLimits,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        self._files = files
+        self._ballast = ballast
+        self._limits = limits
+        self._ledger = ledger
+        self._clock = clock
+        self._fault: SpoolDiskFullError | None = None
+        self._probe_at = float("-inf")
+
+    @property
+    def full_disk(self) -> bool:
+        """Whether the disk had no room when it was last tried."""
+        return self._fault is not None
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Refuse at once while the disk is full; try it again every five seconds.
+
+        Raises:
+            SpoolDiskFullError: It was full a moment ago.
+        """
+        if self._fault is not None and self._clock.monotonic() < self._probe_at:
+            raise SpoolDiskFullError(str(self._fault))
+        try:
+            yield
+        except SpoolDiskFullError as exc:
+            if self._fault is None:
+                _LOG.warning(
+                    "%s; until then frames are refused, and what is held is delivered", exc
+                )
+            self._fault = SpoolDiskFullError(
+                str(exc)
+            )  # without the frames that the other one holds
+            self._probe_at = self._clock.monotonic() + PROBE_EVERY_S
+            raise
+        if self._fault is not None:
+            self._fault = None
+            _LOG.info("spool '%s': the disk has room again", self._files.directory)
+
+    def require(self, tx: sqlite3.Connection, *, items: int, size: int, utility: float) -> Ending:
+        """Make sure that a group fits, removing others for it if that is what the user wants.
+
+        Args:
+            tx: The transaction that is to hold the group.
+            items: Datapoints of the group.
+            size: Bytes of its file.
+            utility: Of the least useful of them.
+
+        Returns:
+            What is left to do for those that were removed for it.
+
+        Raises:
+            SpoolFullError: The spool has no room.
+            SpoolDiskFullError: The disk has none.
+        """
+        ending = Ending()
+        complaint = self._complaint(tx, items, size)
+        if complaint is not None:
+            for number in self._victims(tx, items, size, utility):
+                reason = f"evicted: the spool was full (when_full: {self._limits.when_full})"
+                evict(tx, number, reason=reason, ledger=self._ledger, ending=ending)
+                if self._complaint(tx, items, size) is None:
+                    complaint = None
+                    break
+        if complaint is not None:
+            raise SpoolFullError(complaint)
+        missing = self._ballast.missing_bytes()
+        self._files.require_free(size + missing, self._limits.min_free_bytes)
+        if missing:
+            self._ballast.make()
+        return ending
+
+    def lacks_ballast(self) -> bool:
+        """Tell whether there is none though there should be."""
+        return self._ballast.missing_bytes() > 0
+
+    def make_ballast(self) -> None:
+        """Make the ballast if there is room for it; the caller holds the spool's lock."""
+        try:
+            self._files.require_free(self._ballast.missing_bytes(), self._limits.min_free_bytes)
+        except SpoolDiskFullError:
+            return
+        self._ballast.make()
+
+    def _victims(
+        self, tx: sqlite3.Connection, items: int, size: int, utility: float
+    ) -> Iterator[int]:
+        limits = self._limits
+        if items > limits.max_items or size > limits.max_bytes:
+            return iter(())  # it would not fit into an empty spool
+        if limits.when_full == "drop_oldest":
+            return oldest(tx)
+        if limits.when_full == "drop_lowest_value":
+            return least_useful(tx, utility)
+        return iter(())
+
+    def _complaint(self, tx: sqlite3.Connection, items: int, size: int) -> str | None:
+        limits, directory = self._limits, self._files.directory
+        held_items, held_bytes = tx.execute("SELECT items, bytes FROM total").fetchone()
+        if held_items + items > limits.max_items:
+            return (
+                f"spool '{directory}': it holds {held_items} of {limits.max_items} datapoints"
+                f" and cannot take {items} more; wait for the sinks, or raise max_items"
+            )
+        if held_bytes + size > limits.max_bytes:
+            return (
+                f"spool '{directory}': it holds {held_bytes} of {limits.max_bytes} bytes"
+                f" and cannot take {size} more; wait for the sinks, or raise max_bytes"
+            )
+        return None

@@ -1,0 +1,56 @@
+"""A look at every byte of the spool: is what was accepted still what lies on the disk?"""
+
+from collections.abc import Iterator
+
+from al_framework.pipeline.spool.database import Database
+from al_framework.pipeline.spool.directory import GroupFiles
+from al_framework.pipeline.spool.groupfile import read_item
+from al_framework.pipeline.spool.items import decode_meta
+from al_framework.pipeline.spool.records import CorruptItemError, Damage, Place, VerifyReport
+from al_framework.pipeline.spool.sweeping import Sweeper
+
+_CHUNK = 256
+
+
+def verify(database: Database, files: GroupFiles, sweeper: Sweeper) -> VerifyReport:
+    """Read everything; others may go on working meanwhile."""
+    items = size = 0
+    damaged: list[Damage] = []
+    for item_id, file, place in _items(database):
+        try:
+            _, meta = read_item(files.path(file), place)
+            decode_meta(meta)
+        except (CorruptItemError, ValueError) as exc:
+            if _is_known(database, item_id):  # it was not delivered while we looked
+                damaged.append(Damage(item_id=item_id, file=file, reason=str(exc)))
+        items, size = items + 1, size + place.image_bytes + place.meta_bytes
+    return VerifyReport(
+        items=items,
+        bytes=size,
+        damaged=tuple(damaged),
+        stray_files=sweeper.strays(),
+        index_faults=database.faults(),
+    )
+
+
+def _items(database: Database) -> Iterator[tuple[str, str, Place]]:
+    last = -1
+    while True:
+        with database.read() as tx:
+            rows = tx.execute(
+                """SELECT number, item_id, file, offset, image_bytes, meta_bytes
+                FROM item WHERE number > ? ORDER BY number LIMIT ?""",
+                (last, _CHUNK),
+            ).fetchall()
+        if not rows:
+            return
+        for _, item_id, file, offset, image_bytes, meta_bytes in rows:
+            place = Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes)
+            yield item_id, file, place
+        last = rows[-1][0]
+
+
+def _is_known(database: Database, item_id: str) -> bool:
+    with database.read() as tx:
+        row = tx.execute("SELECT 1 FROM item WHERE item_id = ?", (item_id,)).fetchone()
+    return row is not None
