@@ -3,8 +3,9 @@
 At least once for every sink; exactly once where the sink recognises what it already holds.
 """
 
+from al_framework.pipeline.delivery.breaker import Breaker
 from al_framework.pipeline.delivery.checkpoint import LeaseCheckpoint
-from al_framework.pipeline.delivery.retry import RetryRules, SinkState
+from al_framework.pipeline.delivery.retry import RetryRules
 from al_framework.pipeline.delivery.worker import Delivery
 
-__all__ = ["Delivery", "LeaseCheckpoint", "RetryRules", "SinkState"]
+__all__ = ["Breaker", "Delivery", "LeaseCheckpoint", "RetryRules"]

@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
@@ -16,10 +17,12 @@ from al_framework.api import (
     SpoolError,
     TransientSinkError,
 )
+from al_framework.pipeline.delivery.breaker import Breaker, Permit, Setback
 from al_framework.pipeline.delivery.checkpoint import LeaseCheckpoint
-from al_framework.pipeline.delivery.retry import RetryRules, SinkState
+from al_framework.pipeline.delivery.retry import RetryRules
 from al_framework.pipeline.spool import CorruptItemError, Deliveries, Lease
 
+KEPT_LAGS = 1000
 _LOG = logging.getLogger(__name__)
 
 Deliver: TypeAlias = Callable[[Datapoint, Checkpoint], Receipt]
@@ -32,11 +35,14 @@ class Courier:
     Args:
         deliveries: The spool's way out.
         sinks: What delivers, by sink.
-        states: Whether each sink may be given anything.
+        breakers: Whether each sink may be given anything.
         rules: When to try again and when to give up.
         rng: Draws the delays.
         clock: Time.
         on_delivered: Told of each datapoint that a sink holds, or None.
+
+    Attributes:
+        lags: By sink, the seconds from acceptance to delivery of the last deliveries.
     """
 
     def __init__(  # noqa: PLR0913 - what it shares with `Delivery`, keyword-only
@@ -44,7 +50,7 @@ class Courier:
         deliveries: Deliveries,
         *,
         sinks: Mapping[str, Deliver],
-        states: Mapping[str, SinkState],
+        breakers: Mapping[str, Breaker],
         rules: RetryRules,
         rng: random.Random,
         clock: Clock,
@@ -52,78 +58,106 @@ class Courier:
     ) -> None:
         self._deliveries = deliveries
         self._sinks = sinks
-        self._states = states
+        self._breakers = breakers
         self._rules = rules
         self._rng = rng
         self._clock = clock
         self._on_delivered = on_delivered
         self._reported: set[tuple[str, type[BaseException]]] = set()
+        self.lags: Mapping[str, deque[float]] = {name: deque(maxlen=KEPT_LAGS) for name in sinks}
 
-    def run(self, lease: Lease) -> None:
+    def run(self, lease: Lease, permit: Permit) -> None:
         """Make one attempt and end the lease.
+
+        Args:
+            lease: What to deliver where.
+            permit: That of the sink's breaker.
 
         Raises:
             SpoolError: What came of it cannot be written down; the datapoint will be tried again.
         """
         try:
-            self._attempt(lease)
+            self._attempt(lease, permit)
         except LeaseLostError as exc:
             _LOG.warning("sink %r: %s", lease.sink, exc)
         finally:
             self._deliveries.let_go(lease)
 
-    def _attempt(self, lease: Lease) -> None:
+    def _attempt(self, lease: Lease, permit: Permit) -> None:
+        if lease.crashes >= self._rules.max_crashes:
+            reason = f"crash: the process died {lease.crashes} times in a row while it delivered it"
+            self._give_up(lease, reason)
+            return
         try:
             datapoint = self._deliveries.load(lease)
         except CorruptItemError as exc:
             self._give_up(lease, f"corrupt: {exc}")
             return
+        breaker = self._breakers[lease.sink]
         try:
             receipt = self._sinks[lease.sink](datapoint, LeaseCheckpoint(self._deliveries, lease))
             _check(receipt, lease.sink)
         except (LeaseLostError, SpoolError):
             raise
         except TransientSinkError as exc:
-            self._try_again(lease, exc)
+            self._try_again(lease, permit, exc)
         except PermanentSinkError as exc:
+            breaker.succeed(permit)  # it works; it only does not want this one
             self._give_up(lease, str(exc))
         except SinkPausedError as exc:
-            self._states[lease.sink].last_error = str(exc)
-            self._pause(lease, exc)
+            self._pause(lease, permit, exc)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: other sinks must go on
-            self._states[lease.sink].last_error = f"{type(exc).__name__}: {exc}"
-            self._fault(lease, exc)
+            self._fault(lease, permit, exc)
         except BaseException:  # the process is told to stop: leave the datapoint to the next one
             self._deliveries.put_back(lease, reason="interrupted")
             raise
         else:
             self._deliveries.deliver(lease, receipt)
-            if self._states[lease.sink].succeed():
-                _LOG.info("sink %r: delivers again", lease.sink)
+            self._succeed(lease, permit)
             self._notify(lease, datapoint, receipt)
 
-    def _try_again(self, lease: Lease, exc: TransientSinkError) -> None:
-        state = self._states[lease.sink]
-        if state.last_error is None:  # once, until it delivers again
-            _LOG.warning(
-                "sink %r: does not deliver at the moment, and is tried again: %s", lease.sink, exc
-            )
-        state.last_error = str(exc)
-        failures = lease.attempts + 1
-        delay_s = self._rules.backoff_s(failures, self._rng)
-        if exc.retry_after_s is not None:
-            delay_s = self._rules.requested_s(exc.retry_after_s)
-            state.wait(self._clock.monotonic(), delay_s)
-        if failures >= self._rules.max_attempts:
-            self._give_up(lease, f"gave up after {failures} attempts, the last of which: {exc}")
+    def _succeed(self, lease: Lease, permit: Permit) -> None:
+        breaker = self._breakers[lease.sink]
+        breaker.succeed(permit)
+        self.lags[lease.sink].append(max(0.0, self._clock.time() - lease.accepted_at))
+        failed, breaker.last_error = breaker.last_error is not None, None
+        if failed:
+            _LOG.info("sink %r: delivers again", lease.sink)
+
+    def _try_again(self, lease: Lease, permit: Permit, exc: TransientSinkError) -> None:
+        asked_s = exc.retry_after_s
+        if asked_s is not None:
+            asked_s = self._rules.requested_s(asked_s)
+        setback = self._setback(lease, permit, str(exc), asked_s=asked_s)
+        reason = self._is_enough(lease, setback)
+        if reason is not None:
+            self._give_up(lease, f"{reason}, the last of which: {exc}")
             return
+        delay_s = self._delay_s(lease, setback)
         _LOG.debug(
             "sink %r: datapoint %r waits %.1f s: %s", lease.sink, lease.item_id, delay_s, exc
         )
-        self._deliveries.put_back(lease, reason=str(exc), delay_s=delay_s)
+        self._deliveries.put_back(lease, reason=str(exc), delay_s=delay_s, counts=setback.counts)
 
-    def _pause(self, lease: Lease, exc: SinkPausedError) -> None:
-        pause_s = self._states[lease.sink].pause(self._clock.monotonic())
+    def _is_enough(self, lease: Lease, setback: Setback) -> str | None:
+        """Tell why a datapoint is given up, if it is: it fails and its sink works."""
+        if not setback.counts:
+            return None
+        failures = lease.attempts + 1
+        if failures >= self._rules.max_attempts:
+            return f"gave up after {failures} attempts"
+        active_s = self._breakers[lease.sink].active_s(self._clock.monotonic())
+        if active_s - lease.active_at >= self._rules.max_age_s:
+            return (
+                f"gave up after {self._rules.max_age_s / 3600:g} hours of trying and {failures}"
+                " attempts"
+            )
+        return None
+
+    def _pause(self, lease: Lease, permit: Permit, exc: SinkPausedError) -> None:
+        breaker = self._breakers[lease.sink]
+        breaker.last_error = str(exc)
+        pause_s = breaker.pause(permit, self._clock.monotonic())
         if pause_s is not None:
             _LOG.warning(
                 "sink %r: paused for %d s, its datapoints wait in the spool: %s",
@@ -133,15 +167,53 @@ class Courier:
             )
         self._deliveries.put_back(lease, reason=str(exc))
 
-    def _fault(self, lease: Lease, exc: BaseException) -> None:
+    def _fault(self, lease: Lease, permit: Permit, exc: BaseException) -> None:
         self._report(lease.sink, exc)
         text = f"{type(exc).__name__}: {exc}"
+        setback = self._setback(lease, permit, text, is_told=True)
         faults = lease.faults + 1
-        if faults >= self._rules.max_faults:
+        if setback.counts and faults >= self._rules.max_faults:
             self._give_up(lease, f"failed {faults} times unexpectedly, at last with {text}")
             return
-        delay_s = self._rules.backoff_s(lease.attempts + 1, self._rng)
-        self._deliveries.put_back(lease, reason=text, delay_s=delay_s, is_fault=True)
+        self._deliveries.put_back(
+            lease,
+            reason=text,
+            delay_s=self._delay_s(lease, setback),
+            counts=setback.counts,
+            is_fault=True,
+        )
+
+    def _setback(
+        self,
+        lease: Lease,
+        permit: Permit,
+        text: str,
+        *,
+        asked_s: float | None = None,
+        is_told: bool = False,
+    ) -> Setback:
+        """Tell the breaker of a failure, and a person if it is the first."""
+        breaker = self._breakers[lease.sink]
+        if breaker.last_error is None and not is_told:  # once, until it delivers again
+            _LOG.warning(
+                "sink %r: does not deliver at the moment, and is tried again: %s", lease.sink, text
+            )
+        breaker.last_error = text
+        setback = breaker.fail(permit, self._clock.monotonic(), asked_s=asked_s)
+        if setback.is_news and asked_s is None:
+            _LOG.warning(
+                "sink %r: fails too often, so it is left alone for %d s and then tried with one"
+                " datapoint; the others wait in the spool, and none of them is given up: %s",
+                lease.sink,
+                setback.alone_s,
+                text,
+            )
+        return setback
+
+    def _delay_s(self, lease: Lease, setback: Setback) -> float:
+        if setback.alone_s is not None:
+            return setback.alone_s
+        return self._rules.backoff_s(lease.attempts + 1, self._rng)
 
     def _report(self, sink: str, exc: BaseException) -> None:
         kind = (sink, type(exc))

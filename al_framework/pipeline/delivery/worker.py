@@ -1,7 +1,6 @@
-"""The delivery of one spool: who leads, which delivery is next, and on which thread.
+"""The delivery of one spool: on which thread it happens, and how it is waited for and stopped.
 
-One process leads at a time, whatever the number that share the spool; the kernel hands the lead on
-when it dies. Each sink has slots of its own, so a slow one can never hold up another.
+Each sink has slots of its own, so a slow one can never hold up another.
 """
 
 import logging
@@ -10,18 +9,21 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
-from al_framework.api import Clock, SinkCounts, SpoolError
+from al_framework.api import Clock, SinkCounts, SinkHealth, SpoolError
 from al_framework.pipeline.delivery.attempt import Courier, Deliver, OnDelivered
 from al_framework.pipeline.delivery.batch_looks import BatchLooks, BatchSize
-from al_framework.pipeline.delivery.retry import RetryRules, SinkState
+from al_framework.pipeline.delivery.breaker import Breaker
+from al_framework.pipeline.delivery.leading import Lead
+from al_framework.pipeline.delivery.reporting import sink_health
+from al_framework.pipeline.delivery.retry import RetryRules
+from al_framework.pipeline.delivery.turns import Turn, Turns
 from al_framework.pipeline.forking import tell_after_fork
-from al_framework.pipeline.spool import Lease, Spool
-from al_framework.pipeline.spool.database import translated
-from al_framework.pipeline.spool.locking import FileLock
+from al_framework.pipeline.spool import Spool
+from al_framework.pipeline.spool.leases import MAX_DELAY_S
 
-RECLAIM_EVERY_S = 60.0
 _TICK_S = 0.02
-_LOOK_EVERY_S = 5.0  # for batches whose size is to be asked again; most times there is none
+# What freeing the leases may take beyond the deadline: milliseconds, unless the disk hangs.
+_RESIGN_S = 2.0
 _LOG = logging.getLogger(__name__)
 
 
@@ -60,23 +62,23 @@ class Delivery:
         self._deliveries = spool.deliveries
         self._clock = clock
         self._poll_s = poll_s
-        self._states = {name: SinkState(rules, slots=slots) for name in sinks}
+        self._breakers = {name: Breaker(name, rules, slots=slots) for name in sinks}
         self._max_threads = slots * len(sinks)
         self._courier = Courier(
             spool.deliveries,
             sinks=sinks,
-            states=self._states,
+            breakers=self._breakers,
             rules=rules,
             rng=rng if rng is not None else random.Random(),  # noqa: S311 - delays are no secret
             clock=clock,
             on_delivered=on_delivered,
         )
+        self._turns = Turns(spool.deliveries, self._breakers, clock=clock)
         self._looks = BatchLooks(spool.batches, batch_sizes or {}, clock=clock)
-        self._leader_lock = FileLock(spool.directory / "deliver.lock")
-        self._started = self._leads = False
+        self._lead = Lead(spool, self._breakers, self._looks, clock=clock)
+        self._started = False
         self._closed = threading.Event()
         self._spool_failed = False
-        self._turn = 0
         self._begin()
         spool.on_accept(self._wake)
         spool.on_batches(self._looks.ensure)
@@ -96,11 +98,50 @@ class Delivery:
         Raises:
             SpoolError: The spool cannot be used.
         """
-        lease = self._take()
-        if lease is None:
+        turn = self._take()
+        if turn is None:
             return False
-        self._run(lease)
+        self._run(turn)
         return True
+
+    def deliver_now(self, item_id: str, timeout_s: float) -> bool:
+        """Deliver one datapoint to its sinks on the calling thread, whoever leads.
+
+        It is tried again while there is time for it; an attempt that runs is not cut short. A
+        datapoint that has waited longer is then given one more chance, since where this is used
+        nobody else may come for it.
+
+        Args:
+            item_id: The datapoint.
+            timeout_s: Seconds after which no attempt is begun.
+
+        Returns:
+            Whether every sink has it. If not, it waits in the spool, or it is a dead letter.
+
+        Raises:
+            SpoolError: The spool cannot be used.
+        """
+        started, waited = self._clock.monotonic(), 0.0
+        leads = False
+        while not self._closed.is_set():
+            waiting = self._deliveries.waiting(item_id)
+            if waiting is None:
+                if leads:
+                    self.step()
+                return True
+            remaining = timeout_s - max(self._clock.monotonic() - started, waited)
+            if not waiting or remaining <= 0:
+                return False
+            leads = self._lead.take()
+            self._lead.learn()
+            turns = (self._turns.take_named(sink, item_id) for sink in waiting if self._knows(sink))
+            if any([self._run_if(turn) for turn in turns]):  # noqa: C419 - every sink, not the first
+                continue
+            if not any(self._may_end_by(s, due, remaining) for s, due in waiting.items()):
+                return False
+            self._closed.wait(_TICK_S)
+            waited += _TICK_S
+        return False
 
     def drain(self, deadline_s: float | None) -> bool:
         """Wait until everything that this process answers for has ended.
@@ -120,7 +161,7 @@ class Delivery:
         started, waited = self._clock.monotonic(), 0.0
         while True:
             counts = self._spool.counts()
-            left = [sink for sink in self._states if counts[sink].pending > 0]
+            left = [sink for sink in self._breakers if counts[sink].pending > 0]
             if not left:
                 return True
             # Ticks are counted too, for a clock that does not move by itself.
@@ -139,10 +180,11 @@ class Delivery:
     def close(self, deadline_s: float) -> None:
         """Stop: running deliveries may finish until the deadline, the rest waits on disk.
 
-        Safe without `start`, and when called twice.
+        Safe without `start`, and when called twice. Attempts that still run then are left behind:
+        their leases go back, so whatever they do is not written down any more.
 
         Args:
-            deadline_s: Seconds to wait at most.
+            deadline_s: Seconds to wait at most, and two more if the disk does not answer.
         """
         with self._condition:
             if self._closed.is_set():
@@ -151,16 +193,12 @@ class Delivery:
             self._looks.close()
             self._condition.notify_all()
             threads = list(self._threads)
-        waited = 0.0
+        started, waited = self._clock.monotonic(), 0.0
         for thread in threads:
             while thread.is_alive() and waited < deadline_s:
                 thread.join(_TICK_S)
-                waited += _TICK_S
-        with self._leading_mutex:
-            if self._leads:
-                self._resign()
-                self._leads = False
-        self._leader_lock.close()
+                waited = max(waited + _TICK_S, self._clock.monotonic() - started)
+        self._resign()
 
     def counts(self) -> Mapping[str, SinkCounts]:
         """Return by sink what became of the datapoints that this process answers for.
@@ -170,9 +208,23 @@ class Delivery:
         """
         counts = self._spool.counts()
         return {
-            sink: replace(counts[sink], trouble=state.last_error or "")
-            for sink, state in self._states.items()
+            sink: replace(counts[sink], trouble=breaker.last_error or "")
+            for sink, breaker in self._breakers.items()
         }
+
+    def health(self) -> Mapping[str, SinkHealth]:
+        """Return by sink how it is at the moment, whoever delivers.
+
+        Raises:
+            SpoolError: The spool cannot be read.
+        """
+        return sink_health(
+            self._spool.sink_table,
+            self._breakers,
+            leads=self._lead.holds,
+            lags=self._courier.lags,
+            clock=self._clock,
+        )
 
     def after_fork(self) -> None:
         """Leave threads and leadership to the parent; the child's first accept starts its own."""
@@ -184,16 +236,12 @@ class Delivery:
         if was_closed:
             self._closed.set()
         self._condition = threading.Condition()
-        self._leading_mutex = threading.Lock()
-        self._leads = False
-        self._reclaim_at = float("-inf")
         self._threads: set[threading.Thread] = set()
         self._idle = 0
         self._has_poller = False
-        self._look_at = float("-inf")
         self._looks.begin()
-        for state in self._states.values():
-            state.begin()
+        self._lead.begin()
+        self._turns.begin()
 
     def _wake(self) -> None:
         with self._condition:
@@ -224,17 +272,17 @@ class Delivery:
 
     def _work_once(self) -> bool:
         try:
-            lease = self._take()
-            if lease is None:
+            turn = self._take()
+            if turn is None:
                 return False
             self._wake()  # somebody has to look out while this thread is busy
-            self._run(lease)
+            self._run(turn)
         except SpoolError as exc:
             with self._condition:
                 is_first, self._spool_failed = not self._spool_failed, True
             if is_first and not self._closed.is_set():
                 _LOG.error("delivery: interrupted, and tried again until it works: %s", exc)
-            self._reclaim_at = float("-inf")  # a lease may have been left behind
+            self._lead.look_through()  # a lease may have been left behind
             return False
         self._spool_failed = False
         return True
@@ -252,74 +300,59 @@ class Delivery:
             if is_poller:
                 self._has_poller = False
 
-    def _take(self) -> Lease | None:
-        if self._closed.is_set() or not self._leading():
+    def _take(self) -> Turn | None:
+        if self._closed.is_set() or not self._lead.take():
             return None
-        for sink in sorted(self._states, key=lambda name: self._states[name].served):
-            if not self._enter(sink):
-                continue
-            lease = None
-            try:
-                lease = self._deliveries.take(sink)
-            finally:
-                if lease is None:
-                    self._leave(sink)
-            if lease is not None:
-                return lease
-        return None
+        return self._turns.take()
 
-    def _run(self, lease: Lease) -> None:
+    def _run(self, turn: Turn) -> None:
         try:
-            self._courier.run(lease)
+            self._courier.run(turn.lease, turn.permit)
         finally:
-            self._leave(lease.sink)
+            self._turns.leave(turn.lease.sink, turn.permit)
+        self._lead.keep()
 
-    def _enter(self, sink: str) -> bool:
-        state = self._states[sink]
-        with self._condition:
-            if not state.is_free(self._clock.monotonic()):
-                return False
-            state.running += 1
-            self._turn += 1
-            state.served = self._turn
-            return True
+    def _run_if(self, turn: Turn | None) -> bool:
+        if turn is None:
+            return False
+        self._run(turn)
+        return True
 
-    def _leave(self, sink: str) -> None:
-        with self._condition:
-            self._states[sink].running -= 1
+    def _knows(self, sink: str) -> bool:
+        return sink in self._breakers
 
     def _may_end(self, sink: str, remaining_s: float | None) -> bool:
-        state, now = self._states[sink], self._clock.monotonic()
-        if state.running:
+        if self._breakers[sink].running:
             return True
-        if state.is_broken(now):
+        return self._may_end_by(sink, self._deliveries.next_due(sink), remaining_s)
+
+    def _may_end_by(self, sink: str, due: float | None, remaining_s: float | None) -> bool:
+        """Tell whether a delivery that is due then may end in time."""
+        breaker, now = self._breakers.get(sink), self._clock.monotonic()
+        if breaker is None or breaker.needs_person(now):
             return False
-        due = self._deliveries.next_due(sink)
         if due is None or remaining_s is None:  # None is due: another process works on the rest
             return True
-        return max(due - self._clock.time(), state.waits_s(now)) <= remaining_s
-
-    def _leading(self) -> bool:
-        with self._leading_mutex:
-            if not self._leads:
-                with translated(self._spool.directory):
-                    self._leads = self._leader_lock.try_acquire()
-                self._reclaim_at = float("-inf")
-            now = self._clock.monotonic()
-            if self._leads and now >= self._reclaim_at:
-                self._deliveries.reclaim(tuple(self._states))
-                self._reclaim_at = now + RECLAIM_EVERY_S
-            if self._leads and now >= self._look_at:
-                self._looks.refresh()
-                self._look_at = now + _LOOK_EVERY_S
-            return self._leads
+        due_s = due - self._clock.time()
+        if due_s > MAX_DELAY_S:  # the clock was set back, and the leader will notice
+            due_s = 0.0
+        return max(due_s, breaker.waits_s(now)) <= remaining_s
 
     def _resign(self) -> None:
+        """Give up the lead, on a thread of its own: whatever hangs must not hang the caller."""
+        if not self._started:  # whoever delivers on its own thread has asked for no other
+            self._lead.resign()
+            return
+        thread = threading.Thread(target=self._lead.resign, name="al-delivery-end", daemon=True)
         try:
-            self._deliveries.reclaim(tuple(self._states), own=True)
-            self._deliveries.checkpoint_index()
-        except SpoolError as exc:
-            # The next leader finds this process gone and frees its leases then.
-            _LOG.warning("delivery: leases are left to the next start: %s", exc)
-        finally:
-            self._leader_lock.release()
+            thread.start()
+        except RuntimeError:  # the interpreter is shutting down
+            self._lead.resign()
+            return
+        thread.join(_RESIGN_S)
+        if thread.is_alive():
+            _LOG.warning(
+                "delivery: the spool does not answer within %g s, so its leases are left to the"
+                " next start",
+                _RESIGN_S,
+            )

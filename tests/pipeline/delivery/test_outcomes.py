@@ -114,17 +114,25 @@ def test_a_sink_may_ask_to_be_left_alone(bench, asked, waited):
     assert steps(delivery) == 2
 
 
-def test_after_twelve_attempts_a_datapoint_is_dead(bench):
-    sink = Scripted(TransientSinkError("HTTP 503"))
-    delivery = bench.delivery({"s": sink})
+def test_after_twelve_failures_while_others_get_through_a_datapoint_is_dead(bench):
+    def refuse_the_first(datapoint, checkpoint):
+        calls.append(datapoint.item_id)
+        if datapoint.item_id == "item-1":
+            raise TransientSinkError("HTTP 503")
+        return CREATED
+
+    calls = []
+    delivery = bench.delivery({"s": refuse_the_first})
     bench.accept()
-    while delivery.counts()["s"].pending:
+    while not delivery.counts()["s"].dead:
+        bench.accept()
         steps(delivery)
         bench.clock.advance(600)
 
-    assert len(sink.calls) == 12
+    assert calls.count("item-1") == 12
     assert bench.reason("s") == "gave up after 12 attempts, the last of which: HTTP 503"
-    assert (1, 11) == (delivery.counts()["s"].dead, delivery.counts()["s"].retried)
+    counts = delivery.counts()["s"]
+    assert (1, 11, 0) == (counts.dead, counts.retried, counts.pending)
 
 
 def test_trouble_is_told_once_and_its_end_too(bench, caplog):

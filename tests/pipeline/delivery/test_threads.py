@@ -235,6 +235,14 @@ def test_draining_without_a_deadline_waits_for_a_busy_sink(bench):
     assert delivery.drain(None)
 
 
+def test_draining_is_not_misled_by_dates_of_a_clock_that_was_set_back(bench):
+    delivery = bench.delivery({"s": instantly})
+    bench.accept()
+    bench.clock.set_time(bench.clock.time() - 86400)
+
+    assert delivery.drain(PATIENCE_S)
+
+
 def test_draining_ends_when_the_delivery_is_closed(bench):
     gate = Gate()
     delivery = bench.delivery({"s": gate})
@@ -301,6 +309,38 @@ def test_closing_after_the_spool_says_what_is_left(bench, caplog):
     assert "delivery: leases are left to the next start: spool '" in caplog.text
 
 
+def test_closing_does_not_wait_for_a_spool_that_does_not_answer(bench, caplog, monkeypatch):
+    monkeypatch.setattr(worker, "_RESIGN_S", 0.05)
+    delivery = bench.delivery({"s": instantly})
+    delivery.start()
+    bench.accept()
+    assert delivery.drain(PATIENCE_S)
+    with bench.spools[0]._database.locked():
+        delivery.close(0.0)
+
+        assert (
+            "delivery: the spool does not answer within 0.05 s, so its leases are left to the next"
+            " start"
+        ) in caplog.messages
+    assert eventually(lambda: not delivery._lead.holds)
+
+
+def test_at_the_shutdown_of_the_interpreter_leases_go_back_without_a_thread(bench, monkeypatch):
+    delivery = bench.delivery({"s": instantly})
+    delivery.start()
+    bench.accept()
+    assert delivery.drain(PATIENCE_S)
+
+    class Refused(threading.Thread):
+        def start(self):
+            raise RuntimeError("can't start new thread at interpreter shutdown")
+
+    monkeypatch.setattr(worker.threading, "Thread", Refused)
+    delivery.close(PATIENCE_S)
+
+    assert not delivery._lead.holds
+
+
 def test_idle_threads_end_when_closed(bench):
     before = set(threading.enumerate())
     delivery = bench.delivery({"s": instantly})
@@ -324,8 +364,8 @@ def test_idle_threads_but_one_wait_without_polling(bench):
     assert eventually(lambda: delivery._idle >= 4)
     looks = []
     take = bench.spools[0].deliveries.take
-    bench.spools[0].deliveries.take = lambda sink: (
-        looks.append(threading.current_thread()) or take(sink)
+    bench.spools[0].deliveries.take = lambda sink, **options: (
+        looks.append(threading.current_thread()) or take(sink, **options)
     )
     assert eventually(lambda: len(looks) >= 5)
     assert len(set(looks)) == 1
@@ -336,11 +376,11 @@ def test_a_spool_that_fails_is_reported_once_and_tried_again(bench, caplog, monk
     failures = []
     take = deliveries.take
 
-    def fail_at_first(sink):
+    def fail_at_first(sink, **options):
         if len(failures) < 5:
             failures.append(sink)
             raise SpoolError("spool 'x': the disk is full")
-        return take(sink)
+        return take(sink, **options)
 
     monkeypatch.setattr(deliveries, "take", fail_at_first)
     delivery = bench.delivery({"s": instantly})
@@ -393,9 +433,9 @@ def test_a_lead_that_cannot_be_taken_is_a_spool_error(bench):
 def test_the_child_of_a_fork_starts_without_threads_and_lead(bench):
     delivery = bench.delivery({"s": instantly})
     assert not delivery.step()
-    assert delivery._leads
+    assert delivery._lead.holds
 
-    delivery._leader_lock.after_fork()
+    delivery._lead._lock.after_fork()
     delivery.after_fork()
     bench.accept()
 
