@@ -6,15 +6,15 @@ behind a bounded ring that the thread polls.
 """
 
 import atexit
+import functools
 import itertools
 import logging
 import math
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
 from al_framework.api import (
     AlFrameworkError,
@@ -22,6 +22,7 @@ from al_framework.api import (
     Counts,
     Crop,
     Frame,
+    Health,
     Image,
     ImageError,
     ImageInput,
@@ -29,15 +30,20 @@ from al_framework.api import (
     Ticket,
 )
 from al_framework.assembly import Assembly, assemble_from
-from al_framework.pipeline.engine import Engine, Offer
+from al_framework.assembly.health import health
+from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.handoff import Handoff
+from al_framework.pipeline.inline import Inline
+from al_framework.pipeline.offers import Offer
 from al_framework.pipeline.recent import RecentImages
-from al_framework.pipeline.snapshot import snapshot
+from al_framework.pipeline.ring import Ring
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 0.005
 RING_DEADLINE_S = 10.0  # longer than the spool's thread waits for the size of a batch
+
+DeliveryMode: TypeAlias = Literal["background", "inline"]
 
 _NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 
@@ -47,12 +53,29 @@ class Collector:
 
     Build it with `from_config`; use it as a context manager, or call `close`. Sources and the
     predictor of a configuration belong to `al run` and are left alone here.
+
+    Args:
+        assembly: What runs; assembled with ``background=False`` for inline delivery.
+        delivery: As for `from_config`.
+        inline_timeout_s: As for `from_config`.
     """
 
-    def __init__(self, assembly: Assembly) -> None:
+    def __init__(
+        self,
+        assembly: Assembly,
+        *,
+        delivery: DeliveryMode = "background",
+        inline_timeout_s: float = 30.0,
+    ) -> None:
         self._assembly = assembly
         self._engine: Engine = assembly.engine
-        self._handoff = Handoff(assembly.engine)
+        self._handoff: Handoff | Inline
+        self._look: Callable[[], None] | None = None
+        if delivery == "background":
+            self._handoff = _handoff(assembly)
+        else:
+            self._handoff = inline = _inline(assembly, inline_timeout_s)
+            self._look = inline.look
         self._numbers = itertools.count(1)
         self._closed = False
         self._handoff.start()
@@ -60,24 +83,41 @@ class Collector:
 
     @classmethod
     def from_config(
-        cls, config: str | Path | Mapping[str, object], *, recent: RecentImages | None = None
+        cls,
+        config: str | Path | Mapping[str, object],
+        *,
+        recent: RecentImages | None = None,
+        delivery: DeliveryMode = "background",
+        inline_timeout_s: float = 30.0,
     ) -> Self:
         """Read a configuration, start its components, and return a collector that is ready.
 
-        Nothing waits for the network. Where the configuration names a provider, frames are dropped
-        as ``no_configuration`` until its first answer, unless an earlier run kept one.
+        Nothing waits for the network, unless delivery is inline. Where the configuration names a
+        provider, frames are dropped as ``no_configuration`` until its first answer, unless an
+        earlier run kept one.
 
         Args:
             config: A YAML, JSON or TOML file, or the same as a mapping.
             recent: To be shared with other collectors of this process: a picture that one of them
                 has sent to a dataset within the last minutes is dropped as ``recently_sent``.
+            delivery: ``background``: on threads of its own, behind `submit`. ``inline``: before
+                `submit` returns, and without any thread, for hosts that stop a process between
+                two requests; what a sink does not take in time is safe on disk, and later frames
+                and `close` deliver it.
+            inline_timeout_s: Seconds that an inline `submit` takes at most, if the sinks keep to
+                theirs.
 
         Raises:
+            ValueError: `delivery` is neither.
             ConfigurationError: The configuration has faults; all of them are listed.
             ComponentError: A component could not be started.
             SpoolError: The spool directory cannot be used.
         """
-        return cls(assemble_from(config, recent=recent))
+        if delivery not in ("background", "inline"):
+            raise ValueError(f"delivery is {delivery!r}: choose 'background' or 'inline'")
+        background = delivery == "background"
+        assembly = assemble_from(config, recent=recent, background=background)
+        return cls(assembly, delivery=delivery, inline_timeout_s=_seconds(inline_timeout_s))
 
     def submit(  # noqa: PLR0913 - the one entry point of the library; keyword-only after two
         self,
@@ -119,6 +159,8 @@ class Collector:
         if self._closed:
             return self._dropped(name, "shutdown")
         try:
+            if self._look is not None:
+                self._look()
             wait_s = None if wait_accepted_s is None else _seconds(wait_accepted_s)
             model = None if model_id is None else str(model_id)
             inference = None if inference_id is None else str(inference_id)
@@ -126,7 +168,7 @@ class Collector:
                 frame_id=name,
                 image=Image(image, color=color),
                 captured_at=_epoch_seconds(captured_at),
-                attributes={str(key): str(value) for key, value in attributes.items()},
+                attributes=_texts(attributes) if attributes else _NO_ATTRIBUTES,
                 parent=_crop(parent),
             )
         except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
@@ -141,11 +183,58 @@ class Collector:
                 prediction_type=prediction_type,
                 model_id=model,
                 inference_id=inference,
+                keep=self._handoff.keep_owned if owned else self._handoff.keep,
             )
         except Exception as exc:  # noqa: BLE001 - as above: a prediction type that is a list, say
             return self._engine.refuse(frame, exc, key=None).ticket(name)
-        tickets = [self._hand_over(offer, name, owned, wait_s) for offer in offers]
-        return _best(tickets, name)
+        tickets = [self._hand_over(offer, name, wait_s) for offer in offers]
+        return tickets[0] if len(tickets) == 1 else _best(tickets, name)
+
+    async def asubmit(  # noqa: PLR0913 - as for submit
+        self,
+        image: ImageInput,
+        prediction: object = None,
+        *,
+        frame_id: str | None = None,
+        captured_at: float | None = None,
+        prediction_type: str | None = None,
+        model_id: str | None = None,
+        inference_id: str | None = None,
+        attributes: Mapping[str, str] = _NO_ATTRIBUTES,
+        parent: Crop | None = None,
+        color: ColorOrder = "bgr",
+        owned: bool = False,
+        wait_accepted_s: float | None = None,
+    ) -> Ticket:
+        """Offer one frame without holding up the event loop; see `submit`.
+
+        It returns at once. Where the frame is waited for (`wait_accepted_s`, ``inline`` delivery,
+        ``block`` on a full ring), another thread waits, and what is passed may not change until
+        it returns.
+        """
+        offer = functools.partial(
+            self.submit,
+            image,
+            prediction,
+            frame_id=frame_id,
+            captured_at=captured_at,
+            prediction_type=prediction_type,
+            model_id=model_id,
+            inference_id=inference_id,
+            attributes=attributes,
+            parent=parent,
+            color=color,
+            owned=owned,
+            wait_accepted_s=wait_accepted_s,
+        )
+        may_block = isinstance(self._handoff, Inline) or (
+            self._assembly.configuration.handoff.when_full == "block"
+        )
+        if may_block or wait_accepted_s is not None:
+            import asyncio
+
+            return await asyncio.to_thread(offer)
+        return offer()
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until every frame is on disk or turned down; False if the time is up before.
@@ -154,7 +243,7 @@ class Collector:
         """
         clock, idle = self._assembly.clock, threading.Event()
         deadline = None if timeout_s is None else clock.monotonic() + timeout_s
-        while self.stats().queued:
+        while self._engine.tally.queued:
             if deadline is not None and clock.monotonic() >= deadline:
                 return False
             if not self._handoff.alive:
@@ -206,6 +295,14 @@ class Collector:
         """Return where every offered frame is by now."""
         return self._assembly.counts()
 
+    def health(self) -> Health:
+        """Return how ring, spool, sinks and limits are; it reads the disk, so not at every frame.
+
+        Raises:
+            SpoolError: The spool cannot be read.
+        """
+        return health(self._assembly, self._handoff)
+
     def __enter__(self) -> Self:
         """Return the collector itself."""
         return self
@@ -234,19 +331,35 @@ class Collector:
         self._engine.tally.drop(reason)
         return Ticket(status="dropped", reason=reason, frame_id=name)
 
-    def _hand_over(self, offer: Offer, name: str, owned: bool, wait_s: float | None) -> Ticket:
-        pending = offer.pending
-        if pending is None:
+    def _hand_over(self, offer: Offer, name: str, wait_s: float | None) -> Ticket:
+        if offer.pending is None:
             return offer.ticket(name)
-        frame = pending.frame
-        try:
-            # A path is left to the spool's thread: reading it here would block the caller.
-            if not owned and frame.image.path is None:
-                frame = replace(frame, image=frame.image.owned())
-            pending = replace(pending, frame=frame, prediction=snapshot(pending.prediction))
-        except Exception as exc:  # noqa: BLE001 - a PIL image that does not load, no memory
-            return self._engine.refuse(frame, exc, key=None).ticket(name)
-        return self._handoff.put(pending, wait_accepted_s=wait_s)
+        return self._handoff.put(offer.pending, wait_accepted_s=wait_s)
+
+
+def _handoff(assembly: Assembly) -> Handoff:
+    model = assembly.configuration.handoff
+    return Handoff(
+        assembly.engine,
+        Ring(max_items=model.max_items, max_bytes=model.max_bytes),
+        when_full=model.when_full,
+        block_s=model.block_s,
+    )
+
+
+def _inline(assembly: Assembly, timeout_s: float) -> Inline:
+    refresher = assembly.refresher
+    return Inline(
+        assembly.engine,
+        assembly.delivery,
+        clock=assembly.clock,
+        timeout_s=timeout_s,
+        refresh=None if refresher is None else refresher.refresh,
+    )
+
+
+def _texts(attributes: Mapping[str, str]) -> Mapping[str, str]:
+    return {str(key): str(value) for key, value in attributes.items()}
 
 
 def _seconds(value: float) -> float:

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 import benchmarks
+from benchmarks.latencies import Latency, latency_table
 from benchmarks.measuring import Row, machine
 
-_NO_QUESTIONS = {"__main__", "measuring"}
+_NO_QUESTIONS = {"__main__", "latencies", "measuring"}
 QUESTIONS = sorted(
     module.name
     for module in pkgutil.iter_modules(benchmarks.__path__)
@@ -27,7 +28,7 @@ QUESTIONS = sorted(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def main(*, question: str, quick: bool, as_json: bool) -> None:
     """Measure one QUESTION and print what was found."""
-    rows: list[Row] = importlib.import_module(f"benchmarks.{question}").run(quick=quick)
+    rows: list[Row | Latency] = importlib.import_module(f"benchmarks.{question}").run(quick=quick)
     about = machine()
     if as_json:
         found = [dataclasses.asdict(row) for row in rows]
@@ -36,7 +37,10 @@ def main(*, question: str, quick: bool, as_json: bool) -> None:
     console = Console()
     console.print(", ".join(f"{key} {value}" for key, value in about.items()), style="dim")
     for group, members in itertools.groupby(rows, key=lambda row: row.group):
-        console.print(table(group, list(members)))
+        found_here = list(members)
+        latencies = [row for row in found_here if isinstance(row, Latency)]
+        costs = [row for row in found_here if isinstance(row, Row)]
+        console.print(latency_table(group, latencies) if latencies else table(group, costs))
 
 
 def table(group: str, rows: list[Row]) -> Table:

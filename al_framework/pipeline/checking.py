@@ -16,8 +16,14 @@ from al_framework.api import (
     PredictionError,
     Unlabelled,
 )
+from al_framework.api._formats import MAX_PIXELS
 from al_framework.api.predictions import Floats
 
+# A model has nothing to say in so many rows; somebody wants our memory.
+MAX_DETECTIONS = 10_000
+MAX_CLASSES = 100_000
+MAX_POINTS = 1_000_000
+MAX_MASK_PIXELS = 10_000_000_000  # of all rows together; a thousand masks of 4K
 _FLOAT64 = np.dtype(np.float64)
 _COLUMNS = ("class_id", "polygons", "masks", "keypoints")
 
@@ -93,10 +99,12 @@ def _is_plausible(prediction: Detections | Classification) -> bool:
     ):
         return False
     if isinstance(prediction, Classification):
-        return prediction.top_confidence is None or math.isfinite(prediction.top_confidence)
+        top = prediction.top_confidence
+        return rows <= MAX_CLASSES and (top is None or math.isfinite(top))
     xyxy = prediction.xyxy
     if (
-        xyxy.shape != (rows, 4)
+        rows > MAX_DETECTIONS
+        or xyxy.shape != (rows, 4)
         or xyxy.dtype is not _FLOAT64
         or not math.isfinite(np.vdot(xyxy, xyxy))
     ):
@@ -110,6 +118,12 @@ def _is_plausible(prediction: Detections | Classification) -> bool:
 
 def _explain(prediction: Detections | Classification) -> None:
     rows = len(prediction.class_name)
+    most = MAX_CLASSES if isinstance(prediction, Classification) else MAX_DETECTIONS
+    if rows > most:
+        raise PredictionError(
+            f"the prediction has {rows} rows, more than the {most} we take: "
+            "leave out those of low confidence"
+        )
     _check_array("confidence", prediction.confidence, (rows,))
     if prediction.embedding is not None:
         _check_array("embedding", prediction.embedding, (len(prediction.embedding),))
@@ -187,6 +201,13 @@ def _box(detections: Detections, row: int) -> str:
 
 
 def _check_shapes(detections: Detections) -> None:
+    outlines = [len(ring) for rings in detections.polygons or () for ring in rings]
+    count = sum(outlines) + sum(len(points.xy) for points in detections.keypoints or ())
+    if count > MAX_POINTS:
+        raise PredictionError(
+            f"the prediction's polygons and keypoints have {count} points, more than the "
+            f"{MAX_POINTS} we take: simplify its outlines"
+        )
     for row, rings in enumerate(detections.polygons or ()):
         for ring in rings:
             _check_points(row, "polygon", ring)
@@ -219,6 +240,7 @@ def _check_points(row: int, name: str, points: Floats) -> None:
 
 
 def _check_masks(detections: Detections) -> None:
+    left = MAX_MASK_PIXELS
     for row, mask in enumerate(detections.masks or ()):
         if mask is None:
             continue
@@ -227,6 +249,12 @@ def _check_masks(detections: Detections) -> None:
             raise PredictionError(
                 f"row {row} of the prediction has a mask of {width}x{height} pixels for a picture "
                 f"of {'x'.join(map(str, detections.image_size))}: give it in the picture's shape"
+            )
+        left -= width * height
+        if width * height > MAX_PIXELS or left < 0:
+            raise PredictionError(
+                f"row {row} of the prediction has a mask of {width}x{height} pixels, more than we "
+                f"decode ({MAX_PIXELS} for one, {MAX_MASK_PIXELS} for all): scale it down"
             )
         if min(mask.counts, default=0) < 0 or sum(mask.counts) != width * height:
             raise PredictionError(

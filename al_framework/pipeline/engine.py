@@ -6,38 +6,35 @@ strategies, selection, a look at the limits: no pixel is read), `prepare` (strat
 pixels, encoding), `accept` (limits for good, disk), and the tally sees every one of them.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, Protocol, TypeAlias
 
 from al_framework.api import (
     Clock,
-    Datapoint,
     Decision,
     Frame,
     FrameError,
     FrameKey,
     ImageError,
     Prediction,
-    PredictionError,
-    StrategyVerdict,
-    Ticket,
-    Unlabelled,
 )
-from al_framework.api.codec import datapoint_to_dict, decision_to_dict
+from al_framework.api.codec import decision_to_dict
 from al_framework.pipeline.adaptation import Adaptation
 from al_framework.pipeline.checking import check_prediction
-from al_framework.pipeline.encoding import EncodedFrame, encode_frame
+from al_framework.pipeline.composing import compose_candidate
+from al_framework.pipeline.encoding import encode_frame
 from al_framework.pipeline.identity import Names
 from al_framework.pipeline.limits.base import Ledger
+from al_framework.pipeline.offers import Offer, Pending
 from al_framework.pipeline.plan import Plan
 from al_framework.pipeline.recent import RecentImages
-from al_framework.pipeline.selection import first_match
+from al_framework.pipeline.selection import first_match, matching
 from al_framework.pipeline.spool import Acceptance, Candidate, SeenFrame
 from al_framework.pipeline.tally import Tally
 
 Entry: TypeAlias = Candidate | SeenFrame
+Keep: TypeAlias = Callable[[Frame, Prediction], tuple[Frame, Prediction] | str]
 
 
 class Acceptor(Protocol):
@@ -48,44 +45,9 @@ class Acceptor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """A frame that may become a datapoint: some strategy takes it, or may after a look at it.
-
-    Whatever is still to be done to it is done by the plan under which it was offered.
-    """
-
-    plan: Plan
-    frame: Frame
-    prediction: Prediction
-    decided_at: float
-    verdicts: Sequence[StrategyVerdict]
-    model_id: str | None
-    inference_id: str | None
-    key: FrameKey | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """What became of a frame so far.
-
-    Attributes:
-        status: ``pending`` while it is still in the race; ``split`` when only its crops are.
-        reason: Why, where the status alone does not say.
-        pending: The frame, if it is still in the race.
-        entry: What to remember of it, if it is not.
-    """
-
-    status: Literal["pending", "not_selected", "limited", "invalid", "dropped", "split"]
-    reason: str = ""
-    pending: Pending | None = None
-    entry: SeenFrame | None = None
-
-    def ticket(self, frame_id: str) -> Ticket:
-        """Return the answer to a caller whose frame is out of the race."""
-        said = self.status
-        status = said if said in ("limited", "invalid", "dropped") else "not_selected"
-        return Ticket(status=status, reason=self.reason, frame_id=frame_id)
+# Made once: most frames end here.
+_NOT_SELECTED = Offer(status="not_selected")
+_LIMITED = Offer(status="limited")
 
 
 class Engine:
@@ -103,6 +65,7 @@ class Engine:
         recent: What collectors of this process have sent lately; None to send all there is.
 
     Attributes:
+        ledger: As given.
         plan: As given; to be replaced by assignment, on any thread. Frames that were offered
             before keep the one that they were offered under.
     """
@@ -125,7 +88,7 @@ class Engine:
         self.clock = clock
         self.report = report
         self._adaptation = adaptation
-        self._ledger = ledger
+        self.ledger = ledger
         self._acceptor = acceptor
         self._names = names
         self._recent = recent
@@ -140,8 +103,20 @@ class Engine:
         model_id: str | None = None,
         inference_id: str | None = None,
         key: FrameKey | None = None,
+        keep: Keep | None = None,
     ) -> list[Offer]:
-        """Decide about a frame without reading a pixel; one offer per crop where it has crops."""
+        """Decide about a frame without reading a pixel; one offer per crop where it has crops.
+
+        Args:
+            frame: The frame.
+            document: Its prediction, or what a prediction adapter reads.
+            prediction_type: The task, where the document does not say it.
+            model_id: Which model, where the document does not say it.
+            inference_id: Which request, where the document does not say it.
+            key: What to remember the frame by.
+            keep: Asked for copies that nobody will change, of what is still in the race only; or
+                for the reason why the frame is dropped.
+        """
         plan = self.plan  # once: it may be replaced while we work
         if plan is None or plan.off:
             return [self._turn_away(plan)]
@@ -168,7 +143,7 @@ class Engine:
                 inference_id=inference_id or prediction.inference_id,
                 key=part_key,
             )
-            offers.append(self._decide(pending))
+            offers.append(self._decide(pending, keep))
         if key is not None and all(part is not frame for part, _ in parts):
             # The frame itself is not offered, only its crops: it is dealt with when they are.
             detail = {"crops": [part.frame_id for part, _ in parts]}
@@ -205,14 +180,13 @@ class Engine:
         try:
             if plan.sampler.has_pixel_strategies:
                 second = plan.sampler.evaluate(pending.frame, pending.prediction, pixels=True)
-                verdicts = plan.sampler.merge(pending.verdicts, second)
-                offer = self._conclude(replace(pending, verdicts=verdicts))
-                if offer.pending is None:
-                    return offer
-                pending = offer.pending
+                pending.verdicts = plan.sampler.merge(pending.verdicts, second)
+                out = self._conclude(pending)
+                if out is not None:
+                    return out
             encoded = encode_frame(pending.frame, pending.prediction, plan.rules.encoding)
-            candidate = self._candidate(pending, encoded)
-            _check_writable(candidate.compose(candidate.matching[0]))
+            decision = self._decision(pending)
+            candidate = compose_candidate(pending, encoded, decision, item_id=self._names.make())
         except Exception as exc:  # noqa: BLE001 - one bad frame must not take others with it
             return self.refuse(pending.frame, exc, key=pending.key, decided_at=pending.decided_at)
         if not self._claim(candidate.item_id, plan.dataset, encoded.content_key):
@@ -268,30 +242,38 @@ class Engine:
         if claim is not None and self._recent is not None and not sent:
             self._recent.release(*claim)
 
-    def _decide(self, pending: Pending) -> Offer:
+    def _decide(self, pending: Pending, keep: Keep | None) -> Offer:
         try:
             check_prediction(pending.prediction)
             sampler = pending.plan.sampler
-            verdicts = sampler.evaluate(pending.frame, pending.prediction, pixels=False)
-            pending = replace(pending, verdicts=verdicts)
-            if sampler.has_pixel_strategies:
-                return Offer(status="pending", pending=pending)
-            return self._conclude(pending)
-        except Exception as exc:  # noqa: BLE001 - a caller's own Detections or name of a frame may hold anything, and the ledger's disk may fail
+            pending.verdicts = sampler.evaluate(pending.frame, pending.prediction, pixels=False)
+            if not sampler.has_pixel_strategies:
+                out = self._conclude(pending)
+                if out is not None:
+                    return out
+            if keep is not None:
+                kept = keep(pending.frame, pending.prediction)
+                if isinstance(kept, str):
+                    self.tally.drop(kept)
+                    return Offer(status="dropped", reason=kept)
+                pending.frame, pending.prediction = kept
+            return Offer(status="pending", pending=pending)
+        except Exception as exc:  # noqa: BLE001 - a caller's own Detections or name of a frame may hold anything, its picture may not load
             return self.refuse(pending.frame, exc, key=pending.key, decided_at=pending.decided_at)
 
-    def _conclude(self, pending: Pending) -> Offer:
-        decision = self._decision(pending)
-        if not decision.matching:
-            entry = self._remember(pending, decision)
+    def _conclude(self, pending: Pending) -> Offer | None:
+        """Return how a frame ends whose verdicts are known; None while it is in the race."""
+        takers = matching(pending.verdicts)
+        if not takers:
+            entry = self._remember(pending, "not_selected")
             self.tally.settle("not_selected")  # last: whoever raises before it is refused instead
-            return Offer(status="not_selected", entry=entry)
+            return _NOT_SELECTED if entry is None else Offer(status="not_selected", entry=entry)
         self.tally.match()
-        if self._ledger.peek(decision.matching, pending.decided_at) is None:
-            entry = self._remember(pending, replace(decision, outcome="limited"))
+        if self.ledger.peek(takers, pending.decided_at) is None:
+            entry = self._remember(pending, "limited")
             self.tally.settle("limited")
-            return Offer(status="limited", entry=entry)
-        return Offer(status="pending", pending=pending)
+            return _LIMITED if entry is None else Offer(status="limited", entry=entry)
+        return None
 
     def _decision(self, pending: Pending) -> Decision:
         return first_match(
@@ -302,72 +284,13 @@ class Engine:
             configuration_hash=pending.plan.configuration_hash,
         )
 
-    def _remember(self, pending: Pending, decision: Decision) -> SeenFrame | None:
+    def _remember(
+        self, pending: Pending, outcome: Literal["not_selected", "limited"]
+    ) -> SeenFrame | None:
         if pending.key is None:  # the library's frames: nothing is written for a no
             return None
-        return _seen(pending.key, decision.outcome, decision_to_dict(decision), pending.decided_at)
-
-    def _candidate(self, pending: Pending, encoded: EncodedFrame) -> Candidate:
-        decision = self._decision(pending)
-        item_id = self._names.make()
-        rules = pending.plan.rules
-        batch_name = rules.batch_name(pending.decided_at)
-        frame, prediction = pending.frame, encoded.prediction
-        # A document of a task that we do not read is passed on as it is.
-        said = not isinstance(prediction, Unlabelled) or isinstance(prediction.document, Mapping)
-        persisted = rules.persist_predictions and said
-
-        def compose(strategy: str) -> Datapoint:
-            paying = next(e.verdict for e in decision.verdicts if e.strategy == strategy)
-            return Datapoint(
-                item_id=item_id,
-                frame_id=frame.frame_id,
-                content_key=encoded.content_key,
-                image=encoded.image,
-                image_size=encoded.image_size,
-                prediction=prediction if persisted else None,
-                source_size=encoded.source_size,
-                batch_name=batch_name,
-                tags=rules.tags(strategy, pending.model_id),
-                strategy=strategy,
-                utility=paying.utility,
-                probability=paying.probability,
-                reason=paying.reason,
-                model_id=pending.model_id,
-                inference_id=pending.inference_id,
-                captured_at=frame.captured_at,
-                decided_at=pending.decided_at,
-                attributes=frame.attributes,
-                source=frame.source,
-                parent=frame.parent,
-                decision=decision,
-                target=rules.target,
-            )
-
-        return Candidate(
-            item_id=item_id,
-            image=encoded.image,
-            matching=decision.matching,
-            decided_at=pending.decided_at,
-            batch_name=batch_name,
-            max_batch_images=rules.max_batch_images,
-            target=rules.target,
-            compose=compose,
-            # The library's frames have no file; a row of their own lets `al explain` find them.
-            key=pending.key
-            or FrameKey(source=frame.source, frame_id=frame.frame_id, size=0, mtime_ns=0),
-        )
-
-
-def _check_writable(datapoint: Datapoint) -> None:
-    """Find what JSON cannot express before the spool's lock is taken, where it costs one frame."""
-    try:
-        json.dumps(datapoint_to_dict(datapoint), allow_nan=False)
-    except (TypeError, ValueError) as exc:
-        raise PredictionError(
-            f"its metadata cannot be written as JSON ({exc}): look at its attributes, keypoints "
-            "and embedding"
-        ) from exc
+        decision = replace(self._decision(pending), outcome=outcome)
+        return _seen(pending.key, outcome, decision_to_dict(decision), pending.decided_at)
 
 
 def _seen(

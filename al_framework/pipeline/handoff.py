@@ -1,33 +1,59 @@
 """The caller's thread → the spool's thread: where `submit` ends and the slow work begins.
 
 The spool's thread evaluates strategies that read pixels, encodes, and commits frames in groups.
-It polls a bounded ring rather than being woken, and gives way to the model's thread.
+It polls a bounded ring rather than being woken, and gives way to the model's thread. The caller's
+thread takes no lock, wakes nobody, waits for nothing and logs nothing, unless it asked to wait.
 """
 
+import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
-from al_framework.api import AlFrameworkError, SpoolFullError, Ticket
-from al_framework.pipeline.engine import Engine, Pending
+from al_framework.api import Frame, Prediction, Ticket
+from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.forking import tell_after_fork
+from al_framework.pipeline.offers import Pending
 from al_framework.pipeline.ring import Ring
-from al_framework.pipeline.spool import Acceptance, Candidate
+from al_framework.pipeline.snapshot import keep_copies, keep_owned
+from al_framework.pipeline.spool import Candidate
+from al_framework.pipeline.storing import prepare, store
+
+logger = logging.getLogger(__name__)
+
+WhenFull: TypeAlias = Literal["reject_new", "drop_oldest", "block"]
 
 POLL_S = 0.02
+BLOCKED_POLL_S = 0.005
 GROUP_ITEMS = 16
+GROUP_BYTES = 8 * 1024 * 1024
+GROUP_AGE_S = 0.05
+TELL_EVERY_S = 60.0
 NICENESS = 10
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class _Work:
-    """A frame on its way; `ticket` is set before `done`."""
+    """A frame on its way.
 
-    pending: Pending
+    Attributes:
+        name: The frame's name.
+        pending: The frame; None once it is encoded, since its pixels are many times the JPEG.
+        ticket: What became of it so far.
+        done: Set when the ticket is final; None if nobody waits for it.
+    """
+
+    name: str
+    pending: Pending | None
     ticket: Ticket
-    done: threading.Event = field(default_factory=threading.Event)
+    done: threading.Event | None = None
+
+    def settle(self, ticket: Ticket) -> None:
+        self.ticket = ticket
+        if self.done is not None:
+            self.done.set()
 
 
 class Handoff:
@@ -36,14 +62,25 @@ class Handoff:
     Args:
         engine: The stages.
         ring: Holds frames in between.
+        when_full: What becomes of a frame that finds the ring full: it is dropped
+            (``reject_new``), the oldest in the ring is (``drop_oldest``), or its caller waits
+            (``block``).
+        block_s: Seconds that such a caller waits at most.
     """
 
-    def __init__(self, engine: Engine, ring: "Ring[_Work] | None" = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        ring: "Ring[_Work] | None" = None,
+        *,
+        when_full: WhenFull = "reject_new",
+        block_s: float = 30.0,
+    ) -> None:
         self._engine = engine
         self._ring: Ring[_Work] = ring if ring is not None else Ring()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="al-spool", daemon=True)
-        self._told_of_full_ring = False
+        self._when_full = when_full
+        self._block_s = block_s
+        self._begin()
         tell_after_fork(self)
 
     def start(self) -> None:
@@ -52,27 +89,38 @@ class Handoff:
 
     def after_fork(self) -> None:
         """Begin anew in the child: what waits in the parent's ring is the parent's."""
-        started = self._thread.ident is not None and not self._closing.is_set()
+        started = self._thread.ident is not None and not self._refusing
         self._ring = self._ring.empty_copy()
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="al-spool", daemon=True)
+        self._begin()
         self._engine.tally.begin_anew()
         if started:
             self._thread.start()
 
+    def keep(self, frame: Frame, prediction: Prediction) -> tuple[Frame, Prediction] | str:
+        """Return copies that nobody will change; or why not, before the time for them is spent."""
+        return self._full(frame) or keep_copies(frame, prediction)
+
+    def keep_owned(self, frame: Frame, prediction: Prediction) -> tuple[Frame, Prediction] | str:
+        """Return the same, but for a picture that is ours already."""
+        return self._full(frame) or keep_owned(frame, prediction)
+
     def put(self, pending: Pending, *, wait_accepted_s: float | None) -> Ticket:
-        """Queue a frame, or drop it when the ring is full; wait for its end only if asked to."""
+        """Queue a frame; wait for its end only if asked to."""
         name = pending.frame.frame_id
-        work = _Work(pending=pending, ticket=Ticket(status="queued", reason="", frame_id=name))
-        closing = self._closing.is_set()  # nobody will come for it
-        if closing or not self._ring.append(work, pending.frame.image.nbytes):
-            reason = "shutdown" if closing else "ring_full"
-            self._engine.tally.drop(reason)
-            if not closing:
-                self._tell_of_full_ring()
-            return Ticket(status="dropped", reason=reason, frame_id=name)
+        queued = Ticket(status="queued", reason="", frame_id=name)
+        work = _Work(name=name, pending=pending, ticket=queued)
         if wait_accepted_s is not None:
-            work.done.wait(wait_accepted_s)
+            work.done = threading.Event()
+        nbytes = pending.frame.image.nbytes
+        if self._refusing:  # nobody will come for it
+            self._drop(work, "shutdown")
+        elif self._ring.append(work, nbytes) or self._make_room(work, nbytes):
+            if self._ended:  # the thread may have left between the two looks
+                self._drop_rest()
+            elif work.done is not None:
+                work.done.wait(wait_accepted_s)
+        else:
+            self._drop(work, self._why_full())
         return work.ticket
 
     @property
@@ -80,73 +128,134 @@ class Handoff:
         """Whether the spool's thread runs."""
         return self._thread.is_alive()
 
+    @property
+    def queued_items(self) -> int:
+        """Frames in the ring."""
+        return len(self._ring)
+
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes of their pictures."""
+        return self._ring.nbytes
+
     def close(self, timeout_s: float) -> None:
         """Empty the ring to disk and stop; after the time limit the rest stays in memory."""
+        self._refusing = True
         self._closing.set()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        if not self.alive:  # a frame may have come in behind the thread's back
-            for work in self._ring.take(len(self._ring)):
-                self._engine.tally.drop("shutdown")
-                name = work.pending.frame.frame_id
-                _settle(work, Ticket(status="dropped", reason="shutdown", frame_id=name))
+        else:
+            self._end()
+
+    def _begin(self) -> None:
+        self._refusing = False  # plain, since looking at an event is a call
+        self._ended = False
+        self._closing = threading.Event()
+        self._told_at = float("-inf")
+        self._told_of = 0
+        self._thread = threading.Thread(target=self._work, name="al-spool", daemon=True)
+
+    def _full(self, frame: Frame) -> str:
+        is_full = self._when_full == "reject_new" and not self._ring.has_room(frame.image.nbytes)
+        return "ring_full" if is_full else ""
+
+    def _make_room(self, work: _Work, nbytes: int) -> bool:
+        """Find a place in a full ring in the way that was chosen."""
+        if self._when_full == "drop_oldest":
+            return self._displace(work, nbytes)
+        return self._when_full == "block" and self._wait_for_room(work, nbytes)
+
+    def _displace(self, work: _Work, nbytes: int) -> bool:
+        while (oldest := self._ring.take()) is not None:
+            self._drop(oldest, "ring_full")
+            if self._ring.append(work, nbytes):
+                return True
+        return False
+
+    def _wait_for_room(self, work: _Work, nbytes: int) -> bool:
+        clock = self._engine.clock
+        started, waited = clock.monotonic(), 0.0
+        # Ticks are counted too, for a clock that does not move by itself.
+        while max(clock.monotonic() - started, waited) < self._block_s:
+            if self._closing.wait(BLOCKED_POLL_S):
+                return False
+            waited += BLOCKED_POLL_S
+            if self._ring.append(work, nbytes):
+                return True
+        return False
+
+    def _why_full(self) -> str:
+        return "shutdown" if self._refusing else "ring_full"  # closed while it waited
+
+    def _drop(self, work: _Work, reason: str) -> None:
+        self._engine.tally.drop(reason)
+        work.settle(Ticket(status="dropped", reason=reason, frame_id=work.name))
+
+    def _drop_rest(self) -> None:
+        while (work := self._ring.take()) is not None:
+            self._drop(work, "shutdown")
+
+    def _end(self) -> None:
+        # In this order: whoever appends after this look at the ring sees the flag.
+        self._ended = True
+        self._drop_rest()
+
+    def _work(self) -> None:
+        _give_way()
+        try:
+            while True:
+                stored = self._store_group()
+                self._engine.ledger.refresh(self._engine.clock.time())
+                self._tell_of_full_ring()
+                if not stored and self._closing.wait(POLL_S) and not len(self._ring):
+                    return
+        finally:
+            self._end()
+
+    def _store_group(self) -> bool:
+        """Take frames from the ring and have them accepted together; tell if there were any."""
+        clock, candidates, works = self._engine.clock, list[Candidate](), list[_Work]()
+        started, nbytes, found = clock.monotonic(), 0, False
+        # One by one: what is taken does not count in the ring's bytes any more.
+        while len(candidates) < GROUP_ITEMS and nbytes < GROUP_BYTES:
+            if candidates and clock.monotonic() - started >= GROUP_AGE_S:
+                break
+            work = self._ring.take()
+            if work is None:
+                break
+            found = True
+            pending, work.pending = work.pending, None
+            assert pending is not None  # noqa: S101 - it was put in with one and comes out once
+            prepared = prepare(self._engine, pending)
+            del pending
+            if isinstance(prepared, Ticket):
+                work.settle(prepared)
+                continue
+            candidates.append(prepared)
+            works.append(work)
+            nbytes += len(prepared.image)
+        if candidates:
+            tickets = store(self._engine, candidates, [work.name for work in works])
+            for work, ticket in zip(works, tickets, strict=True):
+                work.settle(ticket)
+        return found
 
     def _tell_of_full_ring(self) -> None:
-        if not self._told_of_full_ring:  # once; the counter goes on
-            self._told_of_full_ring = True
+        """Say how many frames found the ring full: here, not on the thread that was in a hurry."""
+        count = self._engine.tally.dropped("ring_full")
+        now = self._engine.clock.monotonic()
+        if count == self._told_of or now - self._told_at < TELL_EVERY_S:
+            return
+        new, first = count - self._told_of, self._told_of == 0
+        self._told_at, self._told_of = now, count
+        if first:  # once in the summary; the counter goes on
             self._engine.report(
                 "frames come faster than they can be stored: those that find the ring full are "
                 "dropped and counted as 'ring_full'",
                 None,
             )
-
-    def _work(self) -> None:
-        _give_way()
-        while True:
-            group = self._ring.take(GROUP_ITEMS)
-            if group:
-                self._store(group)
-            elif self._closing.wait(POLL_S) and not len(self._ring):
-                return
-
-    def _store(self, group: Sequence[_Work]) -> None:
-        candidates: list[Candidate] = []
-        waiting: list[_Work] = []
-        for work in group:
-            prepared = self._engine.prepare(work.pending)
-            if isinstance(prepared, Candidate):
-                candidates.append(prepared)
-                waiting.append(work)
-            else:
-                _settle(work, prepared.ticket(work.pending.frame.frame_id))
-        if not candidates:
-            return
-        try:
-            results = self._engine.accept(candidates)
-        except Exception as exc:  # noqa: BLE001 - the thread must outlive any fault of the disk
-            reason = "spool_full" if isinstance(exc, SpoolFullError) else "spool_error"
-            known = isinstance(exc, AlFrameworkError)
-            self._engine.report(f"frames were dropped: {exc}", None if known else exc)
-            self._engine.lose(candidates, reason)
-            for work in waiting:
-                name = work.pending.frame.frame_id
-                _settle(work, Ticket(status="dropped", reason=str(exc), frame_id=name))
-            return
-        for work, result in zip(waiting, results, strict=True):
-            _settle(work, _ticket(result, work.pending.frame.frame_id))
-
-
-def _settle(work: _Work, ticket: Ticket) -> None:
-    work.ticket = ticket
-    work.done.set()
-
-
-def _ticket(result: Acceptance, name: str) -> Ticket:
-    if result.status == "accepted":
-        return Ticket(status="accepted", reason="", frame_id=name, item_id=result.item_id)
-    if result.status == "limited":
-        return Ticket(status="limited", reason="", frame_id=name)
-    return Ticket(status="dropped", reason=result.status, frame_id=name)
+        else:
+            logger.warning("frames come faster than they can be stored: %d more were dropped", new)
 
 
 def _give_way() -> None:

@@ -1,18 +1,24 @@
 """Carry frames from the caller's thread to the spool's, bounded in bytes and in number.
 
-The taker polls and is never woken: waking a thread from the inference path costs milliseconds
-while the caller holds the interpreter, appending to a deque costs about a microsecond.
+Nobody waits and nobody is woken: waking a thread from the inference path costs milliseconds while
+the caller holds the interpreter, appending to a deque costs about a microsecond. Places are taken
+from one deque and given back to it, which is exact without a lock; each thread counts in a cell of
+its own the bytes that it adds, before it adds them, and those that it takes.
 """
 
-import threading
 from collections import deque
 from typing import Generic, TypeVar
+
+from al_framework.pipeline.cells import Cells
 
 T = TypeVar("T")
 
 
 class Ring(Generic[T]):
     """A bounded queue between threads that never blocks.
+
+    Neither bound is ever exceeded. Threads that append at the same moment may all be refused the
+    last bytes.
 
     Args:
         max_items: Entries at most.
@@ -23,26 +29,46 @@ class Ring(Generic[T]):
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._entries: deque[tuple[T, int]] = deque()
-        self._bytes = 0
-        self._lock = threading.Lock()
+        self._places: deque[None] = deque([None] * max_items)
+        self._bytes = Cells()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the entries that wait."""
+        # In this order: read the other way round, an entry that comes and goes in between would
+        # count as taken but not as added, and the ring seem to hold less than it does.
+        taken = self._bytes.sum("taken")
+        return self._bytes.sum("added") - taken
+
+    def has_room(self, nbytes: int) -> bool:
+        """Tell whether such an entry would be taken now; another thread may be faster."""
+        held = self.nbytes
+        return bool(self._places) and (held == 0 or held + nbytes <= self._max_bytes)
 
     def append(self, item: T, nbytes: int) -> bool:
         """Add an entry, or return False when there is no room for it."""
-        with self._lock:
-            full = len(self._entries) >= self._max_items
-            heavy = self._bytes > 0 and self._bytes + nbytes > self._max_bytes
-            if full or heavy:
-                return False
-            self._entries.append((item, nbytes))
-            self._bytes += nbytes
-            return True
+        try:
+            self._places.pop()
+        except IndexError:
+            return False
+        mine = self._bytes.mine()
+        mine["added"] += nbytes
+        if self.nbytes > max(self._max_bytes, nbytes):
+            mine["taken"] += nbytes
+            self._places.append(None)
+            return False
+        self._entries.append((item, nbytes))
+        return True
 
-    def take(self, count: int) -> list[T]:
-        """Remove and return the oldest entries, at most `count`."""
-        with self._lock:
-            taken = [self._entries.popleft() for _ in range(min(count, len(self._entries)))]
-            self._bytes -= sum(nbytes for _, nbytes in taken)
-        return [item for item, _ in taken]
+    def take(self) -> T | None:
+        """Remove and return the oldest entry, or None when there is none; on any thread."""
+        try:
+            item, nbytes = self._entries.popleft()
+        except IndexError:
+            return None
+        self._bytes.mine()["taken"] += nbytes
+        self._places.append(None)
+        return item
 
     def empty_copy(self) -> "Ring[T]":
         """Return a ring of the same bounds with nothing in it, for the child of a fork."""

@@ -21,6 +21,7 @@ from al_framework.api import (
 )
 from al_framework.pipeline.engine import Engine, Entry
 from al_framework.pipeline.spool import Candidate
+from al_framework.pipeline.storing import lost_because
 
 GROUP_ITEMS = 16
 GROUP_BYTES = 8 * 1024 * 1024
@@ -113,17 +114,15 @@ class Runner:
         while group:
             try:
                 self._engine.accept(group)
-            except SpoolFullError:
-                if not self._wait_for_room():
-                    self._engine.lose(group, "spool_full")
+            except Exception as exc:
+                if not isinstance(exc, SpoolFullError) or not self._wait_for_room():
+                    self._engine.lose(group, lost_because(exc))
                     raise
-            except Exception:
-                self._engine.lose(group, "spool_error")
-                raise
             else:
                 return
 
     def _process(self, source: Source, frame: Frame) -> None:
+        self._engine.ledger.refresh(self._clock.time())  # once a second it looks, no oftener
         key = self._keys.pop(frame.frame_id, None)
         try:
             _ = frame.image.size  # the header only: a text file named .jpg is found here

@@ -127,8 +127,7 @@ class Sampler:
             if slot.disabled:
                 continue
             if not slot.eligible(prediction):
-                with tally.lock:
-                    tally.not_eligible += 1
+                tally.count("not_eligible")
                 continue
             try:
                 verdict = _checked(slot.evaluate(frame, prediction))
@@ -138,10 +137,7 @@ class Sampler:
             slot.faults_in_a_row = 0
             u = draw(self.seed, slot.name, frame.frame_id) if verdict.match else None
             entry = StrategyVerdict(slot.name, verdict, u)
-            with tally.lock:
-                tally.evaluated += 1
-                tally.matched += verdict.match
-                tally.selected += entry.selected
+            tally.judge(matched=verdict.match, selected=entry.selected)
             verdicts.append(entry)
         return verdicts
 
@@ -155,10 +151,10 @@ class Sampler:
 
     def _fault(self, slot: StrategySlot, frame: Frame, exc: BaseException) -> None:
         with slot.tally.lock:
-            slot.tally.evaluated += 1
-            slot.tally.failed += 1
+            first = slot.tally.counts().failed == 0
+            slot.tally.count("evaluated")
+            slot.tally.count("failed")
             slot.faults_in_a_row += 1
-            first = slot.tally.failed == 1
             off = slot.faults_in_a_row >= MAX_FAULTS_IN_A_ROW and not slot.disabled
             if off:
                 slot.disabled = slot.tally.disabled = True

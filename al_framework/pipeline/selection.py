@@ -21,6 +21,11 @@ def draw(seed: int, strategy: str, frame_id: str) -> float:
     return float((int.from_bytes(digest, "big") >> 11) * 2**-53)
 
 
+def matching(verdicts: Sequence[StrategyVerdict]) -> tuple[str, ...]:
+    """Return the strategies that take the frame, in configuration order."""
+    return tuple([entry.strategy for entry in verdicts if entry.selected])
+
+
 def first_match(
     verdicts: Sequence[StrategyVerdict],
     *,
@@ -30,13 +35,13 @@ def first_match(
     configuration_hash: str,
 ) -> Decision:
     """Take the frame if any strategy matches and its draw is below its probability."""
-    matching = tuple(entry.strategy for entry in verdicts if entry.selected)
+    takers = matching(verdicts)
     return Decision(
         frame_id=frame_id,
         decided_at=decided_at,
         seed=seed,
         verdicts=tuple(verdicts),
-        matching=matching,
-        outcome="selected" if matching else "not_selected",
+        matching=takers,
+        outcome="selected" if takers else "not_selected",
         configuration_hash=configuration_hash,
     )

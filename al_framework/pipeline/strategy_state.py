@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from pathlib import Path
 
 from al_framework.api import Strategy
@@ -29,9 +30,14 @@ def save_state(strategy: Strategy, source: str) -> None:
         return
     path = _file(strategy, source)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The one above by itself: for parents, mkdir leaves the permissions to the umask.
+        path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.parent.mkdir(exist_ok=True, mode=0o700)
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(strategy.state_dict()))
+        partial.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(json.dumps(strategy.state_dict()))
         partial.replace(path)
     except Exception:  # a plugin boundary: the state is a convenience, the run is over
         logger.exception("the state of strategy %r could not be kept", strategy.context.name)

@@ -1,7 +1,7 @@
 """Count where every frame goes, so that the numbers of a summary add up.
 
-One lock, held for a few additions: frames are offered on any thread while the spool's thread
-settles earlier ones, and ``+=`` on an attribute is not atomic.
+Frames are offered on any thread while the spool's thread settles earlier ones. Each counts in a
+cell of its own, without a lock; only lines of text and the list of strategies have one.
 """
 
 import threading
@@ -10,10 +10,12 @@ from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from al_framework.api import Counts, SinkCounts, StrategyCounts
+from al_framework.pipeline.cells import Cells
 from al_framework.pipeline.forking import tell_after_fork
 
 End: TypeAlias = Literal["not_selected", "limited", "accepted"]
 
+_ENDS: tuple[End, ...] = ("not_selected", "limited", "accepted")
 _MAX_PROBLEMS = 20
 _MAX_IMPORTANT = 200
 _MAX_GONE = 1000
@@ -31,54 +33,53 @@ class Tally:
 
     def __init__(self, strategies: Iterable[str]) -> None:
         self._lock = threading.Lock()
-        self._counts = dict.fromkeys(
-            ("offered", "matched", "not_selected", "limited", "accepted", "queued", "skipped"), 0
-        )
-        self._dropped: dict[str, int] = {}
+        self._counts = Cells()
+        self._drops = Cells()
         self._strategies = {name: StrategyTally() for name in strategies}
         self._problems: list[str] = []
         self._unlisted = 0
         tell_after_fork(self)
 
     def after_fork(self) -> None:
-        """Begin anew in the child, with a lock that nobody holds."""
+        """Begin anew in the child, with locks that nobody holds."""
         self.begin_anew()
 
     def begin_anew(self) -> None:
         """Forget every frame, in the child of a fork: they are counted by the parent."""
         self._lock = threading.Lock()
-        self._counts = dict.fromkeys(self._counts, 0)
-        self._dropped = {}
+        self._counts.begin_anew()
+        self._drops.begin_anew()
         for tally in self._strategies.values():
             tally.begin_anew()
 
     def offer(self) -> None:
         """Count a frame in: it is queued until it is settled."""
-        with self._lock:
-            self._counts["offered"] += 1
-            self._counts["queued"] += 1
+        self._counts.mine()["offered"] += 1
 
     def settle(self, end: End) -> None:
         """Count a queued frame out."""
-        with self._lock:
-            self._counts["queued"] -= 1
-            self._counts[end] += 1
+        self._counts.mine()[end] += 1
 
     def drop(self, reason: str) -> None:
         """Count a queued frame as lost."""
-        with self._lock:
-            self._counts["queued"] -= 1
-            self._dropped[reason] = self._dropped.get(reason, 0) + 1
+        self._drops.mine()[reason] += 1
 
     def match(self) -> None:
         """Count a frame that at least one strategy takes."""
-        with self._lock:
-            self._counts["matched"] += 1
+        self._counts.mine()["matched"] += 1
 
     def skip(self) -> None:
         """Count a frame that an earlier run has dealt with."""
-        with self._lock:
-            self._counts["skipped"] += 1
+        self._counts.mine()["skipped"] += 1
+
+    @property
+    def queued(self) -> int:
+        """Frames that are offered and not yet settled."""
+        return self._flow()["queued"]
+
+    def dropped(self, reason: str) -> int:
+        """Return how many frames were lost for a reason."""
+        return self._drops.sum(reason)
 
     def expect(self, strategies: "Mapping[str, StrategyTally]") -> None:
         """Count for these strategies from now on; what was counted for others stays, behind.
@@ -90,7 +91,7 @@ class Tally:
             self._strategies = {**strategies, **dict(gone[:_MAX_GONE])}
 
     def strategy(self, name: str) -> "StrategyTally":
-        """Return one strategy's own counters, to be written by the sampler only.
+        """Return one strategy's own counters, to be written by the engine only.
 
         New ones for a name that was not seen before; they count once `expect` names them.
         """
@@ -99,9 +100,9 @@ class Tally:
 
     def paid(self, name: str) -> None:
         """Count a frame whose place was taken from a strategy's limits."""
-        with self._lock:
-            if name in self._strategies:  # else it is gone for long
-                self._strategies[name].paid += 1
+        tally = self._strategies.get(name)
+        if tally is not None:  # else it is gone for long
+            tally.count("paid")
 
     def problem(self, text: str, *, capped: bool = True) -> bool:
         """Remember a line for the summary; tell whether it was kept (the first twenty are).
@@ -126,47 +127,59 @@ class Tally:
 
     def counts(self, sinks: Mapping[str, SinkCounts]) -> Counts:
         """Return all counts as they stand, with those of the sinks."""
-        with self._lock:
-            return Counts(
-                **self._counts,
-                dropped=dict(self._dropped),
-                strategies={name: tally.counts() for name, tally in self._strategies.items()},
-                sinks={name: replace(counts) for name, counts in sinks.items()},
-            )
+        dropped = self._drops.sums()
+        flow = self._flow(sum(dropped.values()))
+        return Counts(
+            **flow,
+            matched=self._counts.sum("matched"),
+            skipped=self._counts.sum("skipped"),
+            dropped=dropped,
+            strategies={name: tally.counts() for name, tally in self._strategies.items()},
+            sinks={name: replace(counts) for name, counts in sinks.items()},
+        )
+
+    def _flow(self, dropped: int | None = None) -> dict[str, int]:
+        if dropped is None:
+            dropped = sum(self._drops.sums().values())
+        ends: dict[str, int] = {end: self._counts.sum(end) for end in _ENDS}
+        # Last: whatever has ended was offered before, so no frame seems to end unoffered.
+        offered = self._counts.sum("offered")
+        return {**ends, "offered": offered, "queued": offered - dropped - sum(ends.values())}
 
 
 class StrategyTally:
-    """Counters of one strategy."""
+    """Counters of one strategy.
 
-    __slots__ = (
-        "disabled",
-        "evaluated",
-        "failed",
-        "lock",
-        "matched",
-        "not_eligible",
-        "paid",
-        "selected",
-    )
+    Attributes:
+        disabled: Whether it is switched off.
+        lock: Held while a fault is dealt with; a strategy that works takes no lock.
+    """
+
+    __slots__ = ("_cells", "disabled", "lock")
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.evaluated = 0
-        self.matched = 0
-        self.selected = 0
-        self.paid = 0
-        self.not_eligible = 0
-        self.failed = 0
         self.disabled = False
+        self.lock = threading.Lock()
+        self._cells = Cells()
 
     def begin_anew(self) -> None:
         """Forget what was counted before a fork, but not that the strategy was switched off."""
         self.lock = threading.Lock()
-        for name in ("evaluated", "matched", "selected", "paid", "not_eligible", "failed"):
-            setattr(self, name, 0)
+        self._cells.begin_anew()
+
+    def count(self, name: Literal["evaluated", "failed", "not_eligible", "paid"]) -> None:
+        """Count one more."""
+        self._cells.mine()[name] += 1
+
+    def judge(self, *, matched: bool, selected: bool) -> None:
+        """Count a frame that the strategy was asked about and answered."""
+        cell = self._cells.mine()
+        cell["evaluated"] += 1
+        if matched:
+            cell["matched"] += 1
+        if selected:
+            cell["selected"] += 1
 
     def counts(self) -> StrategyCounts:
         """Return the counters as they stand."""
-        return StrategyCounts(
-            **{name: getattr(self, name) for name in self.__slots__ if name != "lock"}
-        )
+        return StrategyCounts(**self._cells.sums(), disabled=self.disabled)

@@ -654,3 +654,28 @@ def test_an_empty_model_name_is_none(world, yes, frame):
     engine = world.engine({"a": yes})
 
     assert accept_one(world, engine, frame, Unlabelled(model_id=""), model_id="").model_id is None
+
+
+def test_only_what_is_in_the_race_is_asked_to_be_kept(world, yes, no):
+    asked = []
+
+    def keep(frame, prediction):
+        asked.append(frame.frame_id)
+        return Frame(frame_id="copy", image=frame.image), prediction
+
+    answer = lambda frame, _: yes if frame.frame_id == "yes" else no  # noqa: E731 - one line says it
+    engine = world.engine({"a": answer})
+    [out] = engine.offer(sample_frame("no"), sample_detections(1), keep=keep)
+    [kept] = engine.offer(sample_frame("yes"), sample_detections(1), keep=keep)
+
+    assert ["yes"] == asked
+    assert (None, "copy") == (out.pending, kept.pending.frame.frame_id)
+
+
+def test_what_cannot_be_kept_is_dropped_with_the_reason(world, yes):
+    engine = world.engine({"a": yes})
+    [offer] = engine.offer(sample_frame("f"), sample_detections(1), keep=lambda *_: "ring_full")
+
+    assert ("dropped", "ring_full", None) == (offer.status, offer.reason, offer.pending)
+    assert {"ring_full": 1} == world.tally.counts({}).dropped
+    assert 0 == world.unbalanced()

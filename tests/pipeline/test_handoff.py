@@ -1,6 +1,7 @@
 import os
 import sys
 import threading
+import time
 from functools import partial
 
 import pytest
@@ -8,16 +9,23 @@ import pytest
 from al_framework.api import (
     Frame,
     Image,
+    SpoolDiskFullError,
     SpoolError,
     SpoolFullError,
     Ticket,
     Verdict,
 )
-from al_framework.pipeline.handoff import GROUP_ITEMS, NICENESS, Handoff
+from al_framework.pipeline import handoff as handoff_module
+from al_framework.pipeline.handoff import (
+    GROUP_AGE_S,
+    GROUP_ITEMS,
+    NICENESS,
+    Handoff,
+)
 from al_framework.pipeline.limits.base import LimitRule
 from al_framework.pipeline.ring import Ring
 from al_framework.pipeline.spool import Acceptance
-from al_framework.testing import sample_detections, sample_frame, sample_jpeg
+from al_framework.testing import sample_detections, sample_frame, sample_jpeg, sample_pixels
 
 WAIT_S = 30.0  # a hang limit, never reached
 
@@ -34,6 +42,19 @@ def handoffs():
     yield make
     for handoff in made:
         handoff.close(WAIT_S)
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Wait until something is so."""
+
+    def wait(happened):
+        end = time.monotonic() + WAIT_S
+        while not happened():
+            assert time.monotonic() < end
+            time.sleep(0.001)
+
+    return wait
 
 
 def pending_of(engine, frame):
@@ -122,35 +143,51 @@ def test_a_frame_that_drops_out_late_settles_its_ticket(world, no, handoffs, pic
     assert 0 == world.unbalanced()
 
 
-def test_a_full_ring_drops_the_frame_at_once(world, yes, handoffs):
+def test_a_frame_that_comes_in_behind_the_threads_back_is_not_forgotten(world, yes, handoffs):
     engine = world.engine({"a": yes})
-    handoff = handoffs(engine, ring=Ring(max_items=1))
-    put(handoff, engine, "first")
+    handoff = handoffs(engine)
+    append = handoff._ring.append
 
-    assert Ticket(status="dropped", reason="ring_full", frame_id="second") == put(
-        handoff, engine, "second", wait=WAIT_S
-    )
-    put(handoff, engine, "third")
-    told = [text for text, _ in world.reports if "find the ring full" in text]
+    def late(work, nbytes):
+        handoff.close(WAIT_S)  # between the two looks of `put`
+        return append(work, nbytes)
 
-    assert {"ring_full": 2} == world.tally.counts({}).dropped
-    assert 1 == len(told)
-    assert 0 == world.unbalanced()
+    handoff._ring.append = late
+    ticket = put(handoff, engine, "late")
+
+    assert Ticket(status="dropped", reason="shutdown", frame_id="late") == ticket
+    assert (0, 0) == (handoff.queued_items, world.tally.queued)
 
 
-def test_the_ring_counts_the_pictures_bytes(world, yes, handoffs):
+def test_what_waits_is_known_in_number_and_bytes(world, yes, handoffs):
     engine = world.engine({"a": yes})
-    size = len(sample_jpeg())
-    handoff = handoffs(engine, ring=Ring(max_bytes=2 * size))
-    statuses = [put(handoff, engine, str(n), image=sample_jpeg()).status for n in range(3)]
+    handoff = handoffs(engine)
+    for n in range(3):
+        put(handoff, engine, str(n), image=sample_jpeg())
+    before = (handoff.queued_items, handoff.queued_bytes)
+    handoff.start()
+    handoff.close(WAIT_S)
 
-    assert ["queued", "queued", "dropped"] == statuses
+    assert (3, 3 * len(sample_jpeg())) == before
+    assert (0, 0) == (handoff.queued_items, handoff.queued_bytes)
+
+
+def test_the_ledger_is_reminded_to_look(world, yes, handoffs, until):
+    engine = world.engine({"a": yes})
+    moments = []
+    engine.ledger.refresh = moments.append
+    handoff = handoffs(engine)
+    handoff.start()
+    until(lambda: moments)
+
+    assert world.clock.time() == moments[0]
 
 
 @pytest.mark.parametrize(
     ("error", "reason", "traceback"),
     [
         (SpoolFullError("spool 'x': it is full"), "spool_full", False),
+        (SpoolDiskFullError("spool 'x': no space"), "disk_full", False),
         (SpoolError("spool 'x': it is gone"), "spool_error", False),
         (RuntimeError("a bug"), "spool_error", True),
     ],
@@ -182,6 +219,71 @@ def test_frames_are_stored_in_groups(world, yes, handoffs):
 
     assert [GROUP_ITEMS, 4] == [len(group) for group in world.spool.groups]
     assert names == [datapoint.frame_id for datapoint in world.spool.datapoints]
+
+
+def test_a_group_ends_with_enough_bytes_or_when_it_is_old_enough(world, yes, handoffs, monkeypatch):
+    monkeypatch.setattr(handoff_module, "GROUP_BYTES", 2 * len(sample_jpeg()))
+    engine = world.engine({"a": yes})
+    handoff = handoffs(engine)
+    for n in range(3):
+        put(handoff, engine, str(n), image=sample_jpeg())
+    encode = engine.prepare
+
+    def slow(pending):
+        world.clock.advance(GROUP_AGE_S if pending.frame.frame_id.startswith("slow") else 0.0)
+        return encode(pending)
+
+    engine.prepare = slow
+    for n in range(2):
+        put(handoff, engine, f"slow-{n}")
+    handoff.start()
+    handoff.close(WAIT_S)
+
+    assert [["0", "1"], ["2", "slow-0"], ["slow-1"]] == [
+        [candidate.key.frame_id for candidate in group] for group in world.spool.groups
+    ]
+
+
+def test_an_encoded_frame_leaves_no_pixels_behind(world, yes, handoffs):
+    engine = world.engine({"a": yes})
+    handoff, kept = handoffs(engine), []
+    pixels = sample_pixels()
+    before = sys.getrefcount(pixels)
+    accept = world.spool.accept
+
+    def look(entries):
+        kept.append(sys.getrefcount(pixels) == before)
+        return accept(entries)
+
+    world.spool.accept = look
+    frame = Frame(frame_id="f", image=Image(pixels))
+    handoff.put(pending_of(engine, frame), wait_accepted_s=None)
+    del frame
+    handoff.start()
+    handoff.close(WAIT_S)
+
+    assert [True] == kept
+
+
+@pytest.mark.parametrize("started", [True, False])
+def test_the_child_of_a_fork_begins_with_an_empty_ring_and_a_thread_if_there_was_one(
+    *, world, yes, handoffs, started
+):
+    engine = world.engine({"a": yes})
+    handoff = handoffs(engine)
+    if started:
+        handoff.start()
+        handoff._closing.set()  # threads of the parent do not exist in the child
+        handoff._thread.join(WAIT_S)
+    else:
+        put(handoff, engine, "parents")
+    handoff.after_fork()
+    counts = world.tally.counts({})
+
+    assert (0, 0) == (handoff.queued_items, counts.offered)
+    assert started is handoff.alive
+    if started:
+        assert "accepted" == put(handoff, engine, "childs", wait=WAIT_S).status
 
 
 def test_after_close_a_frame_is_dropped(world, yes, handoffs):

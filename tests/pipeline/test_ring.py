@@ -1,3 +1,4 @@
+import sys
 import threading
 
 import pytest
@@ -5,25 +6,34 @@ import pytest
 from al_framework.pipeline.ring import Ring
 
 
+def drain(ring, count=None):
+    """Take what there is, or so many."""
+    taken = []
+    while (count is None or len(taken) < count) and (item := ring.take()) is not None:
+        taken.append(item)
+    return taken
+
+
 def test_entries_come_out_in_the_order_in_which_they_went_in():
     ring = Ring()
     for n in range(5):
-        ring.append(n, 1)
+        ring.append(n, 10)
 
-    assert 5 == len(ring)
-    assert [0, 1] == ring.take(2)
-    assert [2, 3, 4] == ring.take(16)
-    assert [] == ring.take(16)
-    assert 0 == len(ring)
+    assert (5, 50) == (len(ring), ring.nbytes)
+    assert [0, 1] == drain(ring, 2)
+    assert (3, 30) == (len(ring), ring.nbytes)
+    assert [2, 3, 4] == drain(ring)
+    assert ring.take() is None
+    assert (0, 0) == (len(ring), ring.nbytes)
 
 
 def test_a_ring_takes_no_more_entries_than_it_may():
     ring = Ring(max_items=2)
 
     assert [True, True, False] == [ring.append(n, 0) for n in range(3)]
-    assert [0] == ring.take(1)
+    assert 0 == ring.take()
     assert ring.append(3, 0)
-    assert [1, 3] == ring.take(9)
+    assert [1, 3] == drain(ring)
 
 
 @pytest.mark.parametrize(
@@ -48,14 +58,58 @@ def test_what_is_taken_gives_its_bytes_back():
     ring.append("a", 60)
     ring.append("b", 40)
     refused = ring.append("c", 40)
-    ring.take(1)
+    ring.take()
 
     assert not refused
     assert ring.append("c", 60)
     assert not ring.append("d", 1)
 
 
-def test_threads_neither_lose_nor_repeat_an_entry():
+def test_a_copy_for_the_child_of_a_fork_is_empty_and_as_large():
+    ring = Ring(max_items=2, max_bytes=10)
+    ring.append("parent", 4)
+    copy = ring.empty_copy()
+
+    assert (0, 0, 1) == (len(copy), copy.nbytes, len(ring))
+    assert [True, False] == [copy.append(n, 8) for n in range(2)]
+    assert [True, False] == [copy.append(n, 1) for n in range(2)]
+
+
+@pytest.mark.parametrize("bounds", [{"max_items": 5}, {"max_bytes": 50}])
+def test_however_many_threads_append_neither_bound_is_exceeded(bounds, switch_often):
+    ring, together = Ring(**bounds), threading.Barrier(8)
+    taken, most = [], []
+
+    def work(caller):
+        together.wait(30)
+        for n in range(500):
+            ring.append((caller, n), 10)
+            most.append(len(ring))
+            if n % 2:
+                taken.append(ring.take())
+
+    threads = [threading.Thread(target=work, args=(caller,)) for caller in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    drain(ring)
+
+    assert 0 < max(most) <= 5
+    assert (0, 0) == (len(ring), ring.nbytes)
+    assert 5 == sum(ring.append(n, 10) for n in range(9))
+
+
+@pytest.fixture
+def switch_often():
+    """Let threads take turns after every few instructions."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_threads_neither_lose_nor_repeat_an_entry(switch_often):
     ring = Ring(max_items=50)
     done = threading.Event()
     taken, refused = [], []
@@ -65,7 +119,7 @@ def test_threads_neither_lose_nor_repeat_an_entry():
 
     def take():
         while not done.is_set() or len(ring):
-            taken.extend(ring.take(7))
+            taken.extend(drain(ring, 7))
 
     taker = threading.Thread(target=take)
     givers = [threading.Thread(target=give, args=(start,)) for start in range(0, 4000, 1000)]

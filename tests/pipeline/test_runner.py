@@ -14,6 +14,7 @@ from al_framework.api import (
     Predictor,
     Source,
     SourceError,
+    SpoolDiskFullError,
     SpoolError,
     SpoolFullError,
     Verdict,
@@ -394,6 +395,7 @@ def test_a_full_spool_is_waited_for(world, listed):
     ("error", "reason", "rooms"),
     [
         (SpoolFullError("spool 'x': it is full"), "spool_full", [True, False]),
+        (SpoolDiskFullError("spool 'x': no room"), "disk_full", [True, False]),
         (SpoolError("spool 'x': it is gone"), "spool_error", []),
         (TypeError("a bug"), "spool_error", []),
     ],

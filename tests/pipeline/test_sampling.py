@@ -85,7 +85,7 @@ def test_twenty_faults_in_a_row_switch_a_strategy_off_and_say_so(world):
         evaluate(sampler)
 
     assert slot.tally.disabled
-    assert (20, 20) == (slot.tally.failed, slot.tally.evaluated)
+    assert (20, 20) == (slot.tally.counts().failed, slot.tally.counts().evaluated)
     assert [
         "strategy 'bad' (plugin 'plug'): frame 'frame-1': RuntimeError: boom",
         (
@@ -105,7 +105,7 @@ def test_a_success_in_between_starts_the_count_anew(world, yes):
         evaluate(sampler, frame_id="good")
 
     assert not slot.tally.disabled
-    assert 57 == slot.tally.failed
+    assert 57 == slot.tally.counts().failed
     assert 1 == len(world.reports)
 
 
@@ -138,7 +138,7 @@ def test_what_is_no_verdict_is_a_fault(world, answer, message):
     verdicts = evaluate(world.sampler(slot))
 
     assert [] == verdicts
-    assert 1 == slot.tally.failed
+    assert 1 == slot.tally.counts().failed
     assert [f"strategy 'bad' (plugin 'plug'): frame 'frame-1': {message}"] == [
         text for text, _ in world.reports
     ]
@@ -157,8 +157,8 @@ def test_numbers_of_numpy_in_a_verdict_become_plain_ones(world):
     assert json.dumps([True, 0.25, 0.75, "why"]) == json.dumps(
         [verdict.match, verdict.utility, verdict.probability, verdict.reason]
     )
-    assert 1 == slot.tally.matched
-    assert int is type(slot.tally.matched)
+    assert 1 == slot.tally.counts().matched
+    assert int is type(slot.tally.counts().matched)
 
 
 def test_whole_numbers_in_a_verdict_stay_as_they_are(world):
@@ -190,7 +190,10 @@ def test_a_strategy_sees_the_types_it_reads_and_stubs_only_if_it_reads_all(
     verdicts = evaluate(world.sampler(slot), prediction)
 
     assert asked == bool(verdicts)
-    assert (int(asked), int(not asked)) == (slot.tally.evaluated, slot.tally.not_eligible)
+    assert (int(asked), int(not asked)) == (
+        slot.tally.counts().evaluated,
+        slot.tally.counts().not_eligible,
+    )
 
 
 def test_a_strategy_is_asked_about_what_the_configuration_says_of_it(world, yes):

@@ -1,3 +1,4 @@
+import sys
 import threading
 
 from al_framework.api import Counts, SinkCounts, StrategyCounts
@@ -42,7 +43,7 @@ def test_counts_once_given_do_not_change():
     before = tally.counts({})
     tally.offer()
     tally.drop("failed")
-    tally.strategy("a").evaluated += 1
+    tally.strategy("a").count("evaluated")
 
     assert Counts(strategies={"a": StrategyCounts()}) == before
 
@@ -147,3 +148,66 @@ def test_the_child_of_a_fork_counts_with_a_lock_that_nobody_holds():
     tally.after_fork()
 
     assert tally.counts({}).offered == 0
+
+
+def test_what_is_queued_and_dropped_can_be_asked_alone():
+    tally = Tally([])
+    for _ in range(4):
+        tally.offer()
+    tally.drop("ring_full")
+    tally.settle("accepted")
+
+    assert (2, 1, 0) == (tally.queued, tally.dropped("ring_full"), tally.dropped("failed"))
+
+
+def test_a_reader_never_sees_a_frame_end_that_was_not_offered():
+    tally, done = Tally(["a"]), threading.Event()
+    queued = []
+
+    def read():
+        while not done.is_set():
+            queued.append(tally.counts({}).queued)
+
+    def work():
+        for _ in range(3000):
+            tally.offer()
+            tally.settle("not_selected")
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        reader, *workers = [threading.Thread(target=one) for one in (read, work, work, work)]
+        for thread in (reader, *workers):
+            thread.start()
+        for thread in workers:
+            thread.join(60)
+        done.set()
+        reader.join(60)
+    finally:
+        sys.setswitchinterval(before)
+
+    assert queued
+    assert min(queued) >= 0
+    assert max(queued) <= 9000
+    assert (9000, 0) == (tally.counts({}).offered, tally.queued)
+
+
+def test_a_strategy_counts_what_it_was_asked_and_said():
+    tally = Tally(["a"])
+    one = tally.strategy("a")
+    one.judge(matched=True, selected=True)
+    one.judge(matched=True, selected=False)
+    one.judge(matched=False, selected=False)
+    one.count("not_eligible")
+    one.count("failed")
+    one.disabled = True
+
+    assert {
+        "a": StrategyCounts(
+            evaluated=3, matched=2, selected=1, not_eligible=1, failed=1, disabled=True
+        )
+    } == tally.counts({}).strategies
+
+    tally.after_fork()
+
+    assert {"a": StrategyCounts(disabled=True)} == tally.counts({}).strategies
