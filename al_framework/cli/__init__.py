@@ -18,12 +18,14 @@ COMMAND_GROUP = "al_framework.commands"
 _OWN: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "check": ("al_framework.cli.check:check", "Check a configuration without running it."),
+        "dead": ("al_framework.cli.dead:dead", "Look after the datapoints that were given up."),
         "doctor": ("al_framework.cli.doctor:doctor", "Say what is wrong with the installation."),
         "explain": ("al_framework.cli.explain:explain", "Say why a frame was or was not taken."),
         "init": ("al_framework.cli.init:init", "Write a first configuration."),
         "plugins": ("al_framework.cli.plugins:plugins", "Show the plugins and what they provide."),
         "run": ("al_framework.cli.run:run", "Collect from the sources of a configuration."),
         "schema": ("al_framework.cli.schema:schema", "Print the JSON Schema of configurations."),
+        "spool": ("al_framework.cli.spool:spool", "Look after what waits to be delivered."),
     }
 )
 

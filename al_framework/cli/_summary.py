@@ -1,5 +1,7 @@
 """What a person reads when `al run` has ended: numbers that add up, and where to look."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -9,15 +11,25 @@ from al_framework.assembly import Assembly
 from al_framework.cli._configuration import describe_configuration
 
 
-def print_summary(
+def print_summary(  # noqa: PLR0913 - what a run has come to, keyword-only where it may be missing
     console: Console,
     assembly: Assembly,
     summary: RunSummary,
-    failures: list[str],
+    failures: Sequence[str],
     *,
+    notices: Sequence[str] = (),
     dry_run: bool,
 ) -> None:
-    """Print the funnel, the strategies, the sinks, and everything that went wrong."""
+    """Print the funnel, the strategies, the sinks, and everything that needs a person.
+
+    Args:
+        console: Where.
+        assembly: The run.
+        summary: How it ended.
+        failures: What went wrong.
+        notices: What earlier runs have left.
+        dry_run: Whether nothing was written.
+    """
     counts = summary.counts
     ended = "interrupted after" if summary.interrupted else "finished in"
     seconds = summary.finished_at - summary.run.started_at
@@ -42,7 +54,7 @@ def print_summary(
                 console.print(Text(f"{name}: {location}", style="dim"), soft_wrap=True)
     for heading, lines, style in (
         ("failed", failures, "red"),
-        ("look at", summary.problems, "yellow"),
+        ("look at", (*summary.problems, *notices), "yellow"),
     ):
         if lines:
             console.print()

@@ -1,34 +1,38 @@
 """`al run`: drive the sources of a configuration and say what became of every frame."""
 
 import json
-import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 
 import click
 from rich.console import Console
 
-from al_framework.api import AlFrameworkError, RunSummary
+from al_framework.api import AlFrameworkError, Counts, Health, RunSummary
 from al_framework.assembly import Assembly, assemble
+from al_framework.assembly.health import health
 from al_framework.cli._configuration import await_configuration, describe_configuration
+from al_framework.cli._draining import (
+    POLL_S,
+    STALLED_S,
+    is_held_up,
+    wait_for_deliveries,
+    watch_for_stall,
+)
 from al_framework.cli._host import discover_host
+from al_framework.cli._leftovers import leftovers
 from al_framework.cli._progress import RunProgress
+from al_framework.cli._signals import EXIT_INTERRUPTED, stop_on_signal
 from al_framework.cli._summary import print_summary
 from al_framework.config.loading import load_configuration, plugin_switches, read_document
 
 EXIT_FAILED = 1
 EXIT_STRATEGY_DISABLED = 3
-EXIT_INTERRUPTED = 130
 
-# A sink that makes no headway for this long will not finish soon; what waits is safe on disk.
-STALLED_S = 30.0
 INTERRUPTED_DEADLINE_S = 5.0
-_POLL_S = 0.1
 
 
 @click.command()
@@ -46,6 +50,12 @@ _POLL_S = 0.1
     metavar="SECONDS",
     help="How long to wait for a configuration that comes from a server.",
 )
+@click.option(
+    "--metrics-port",
+    type=click.IntRange(min=1, max=65535),
+    metavar="PORT",
+    help="Answer Prometheus on this port of 127.0.0.1 while it runs (extra 'metrics').",
+)
 @click.pass_context
 def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by click by name
     ctx: click.Context,
@@ -55,6 +65,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by cl
     as_json: bool,
     quiet: bool,
     wait_s: float,
+    metrics_port: int | None,
 ) -> None:
     """Collect from the sources of FILE until they end.
 
@@ -83,35 +94,89 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by cl
     console = Console(stderr=as_json)
     assembly = assemble(configuration, host, with_sources=True, dry_run=dry_run)
     try:
-        summary, failures = _drive(
-            assembly, again=again or dry_run, console=console, quiet=quiet, wait_s=wait_s
-        )
+        with _answering_prometheus(assembly, metrics_port):
+            ended = _drive(
+                assembly,
+                again=again or dry_run,
+                console=console,
+                quiet=quiet,
+                wait_s=wait_s,
+                option=f"-c {file}",
+            )
     except KeyboardInterrupt:  # the second Ctrl-C: what was accepted is safe in the spool
         sys.exit(EXIT_INTERRUPTED)
+    summary = ended.summary
     if as_json:
-        said = {"failures": failures, "configuration": describe_configuration(assembly)}
+        said = {
+            "failures": ended.failures,
+            "notices": ended.notices,
+            "configuration": describe_configuration(assembly),
+        }
         click.echo(json.dumps(asdict(summary) | said, indent=2))
     else:
-        print_summary(console, assembly, summary, failures, dry_run=dry_run)
-    sys.exit(_exit_status(summary, failures))
+        print_summary(
+            console, assembly, summary, ended.failures, notices=ended.notices, dry_run=dry_run
+        )
+    sys.exit(_exit_status(summary, ended.failures))
 
 
-def _drive(
-    assembly: Assembly, *, again: bool, console: Console, quiet: bool, wait_s: float
-) -> tuple[RunSummary, list[str]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    """How a run ended, for the person who has started it."""
+
+    summary: RunSummary
+    failures: list[str]
+    notices: list[str]
+
+
+class _Run:
+    """What Prometheus asks."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+
+    def stats(self) -> Counts:
+        return self._assembly.counts()
+
+    def health(self) -> Health:
+        return health(self._assembly)
+
+
+@contextmanager
+def _answering_prometheus(assembly: Assembly, port: int | None) -> Iterator[None]:
+    if port is None:
+        yield
+        return
+    from al_framework.metrics import serve_metrics
+
+    try:
+        stop = serve_metrics(_Run(assembly), port)
+    except AlFrameworkError:
+        assembly.finish(deadline_s=0.0)
+        raise
+    try:
+        yield
+    finally:
+        stop()
+
+
+def _drive(  # noqa: PLR0913 - options of the command, keyword-only
+    assembly: Assembly, *, again: bool, console: Console, quiet: bool, wait_s: float, option: str
+) -> _Ended:
     failures: list[str] = []
     stop = threading.Event()
     progress = RunProgress(console, assembly, quiet=quiet)
-    with progress, _stop_on_signal(stop):
+    with progress, stop_on_signal(stop):
         missing = await_configuration(assembly, wait_s, stop=stop, console=console, quiet=quiet)
         if missing is not None:
             failures.append(missing)
         else:
             failures += _collect(assembly, again=again, stop=stop, progress=progress)
         _drain(assembly, stop, progress)
+        notices = leftovers(assembly, option=option)
         deadline_s = INTERRUPTED_DEADLINE_S if stop.is_set() else 0.0
         summary = assembly.finish(deadline_s=deadline_s, interrupted=stop.is_set())
-    return summary, failures + _left(summary)
+    return _Ended(summary=summary, failures=failures + _left(summary), notices=notices)
 
 
 def _collect(
@@ -133,18 +198,30 @@ def _drain(assembly: Assembly, stop: threading.Event, progress: RunProgress) -> 
         return
     progress.delivering()
     stalled = _stalled(assembly)
-    while not delivery.drain(_POLL_S):
-        progress.refresh()
-        # Draining returns at once where a sink is paused or asks to wait: do not spin on it.
-        if stop.wait(_POLL_S) or stalled():
-            return
+
+    def is_hopeless() -> bool:
+        counts = assembly.counts().sinks
+        waiting = {name for name, one in counts.items() if one.pending}
+        # Reading how the sinks are costs more than counting: not before one has failed.
+        if waiting and any(counts[name].trouble for name in waiting):
+            sinks = {name: one for name, one in delivery.health().items() if name in waiting}
+            if is_held_up(sinks, now=assembly.clock.time(), patience_s=STALLED_S):
+                return True
+        return stalled()
+
+    wait_for_deliveries(
+        lambda: delivery.drain(POLL_S),
+        is_hopeless=is_hopeless,
+        refresh=progress.refresh,
+        stop=stop,
+    )
 
 
 def _left(summary: RunSummary) -> list[str]:
     """Say what is still to be delivered, and why."""
     return [
-        f"sink {name!r}: {counts.pending} still to be delivered{_because(counts.trouble)}; they "
-        "are safe in the spool, run again to go on"
+        f"sink {name!r}: {counts.pending} still to be delivered{_because(counts.trouble)}; "
+        f"{'it is' if counts.pending == 1 else 'they are'} safe in the spool, run again to go on"
         for name, counts in summary.counts.sinks.items()
         if counts.pending
     ]
@@ -156,18 +233,12 @@ def _because(trouble: str) -> str:
 
 def _stalled(assembly: Assembly) -> Callable[[], bool]:
     """Return a function that tells when no delivery has ended for `STALLED_S`."""
-    clock = assembly.clock
-    last = (-1, clock.monotonic())
 
-    def stalled() -> bool:
-        nonlocal last
+    def ended() -> int:
         sinks = assembly.counts().sinks.values()
-        ended = sum(counts.delivered + counts.dead for counts in sinks)
-        if ended != last[0]:
-            last = (ended, clock.monotonic())
-        return clock.monotonic() - last[1] > STALLED_S
+        return sum(counts.delivered + counts.dead for counts in sinks)
 
-    return stalled
+    return watch_for_stall(assembly.clock, ended, STALLED_S)
 
 
 def _room_waiter(assembly: Assembly, stop: threading.Event) -> Callable[[], bool]:
@@ -175,27 +246,9 @@ def _room_waiter(assembly: Assembly, stop: threading.Event) -> Callable[[], bool
     stalled = _stalled(assembly)
 
     def wait_for_room() -> bool:
-        return not stop.wait(_POLL_S) and not stalled()
+        return not stop.wait(POLL_S) and not stalled()
 
     return wait_for_room
-
-
-@contextmanager
-def _stop_on_signal(stop: threading.Event) -> Iterator[None]:
-    """Let the first Ctrl-C (or SIGTERM) stop the run gently and the second one at once."""
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        del frame
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _exit_status(summary: RunSummary, failures: list[str]) -> int:

@@ -34,6 +34,30 @@ sinks:
   - {{type: directory, path: collected}}
 """
 
+# A sink that does what a file beside the configuration says.
+MOODY = """
+from al_framework.api import (
+    PermanentSinkError, Receipt, Sink, SinkPausedError, TransientSinkError, hookimpl
+)
+
+class Moody(Sink):
+    type_name = "moody"
+
+    def deliver(self, datapoint, checkpoint):
+        mood = self.context.resolve("mood").read_text()
+        if mood == "refuses":
+            raise PermanentSinkError("it wants no cats")
+        if mood == "locked":
+            raise SinkPausedError("the key is refused: give another api_key")
+        if mood == "away":
+            raise TransientSinkError("nobody answers", retry_after_s=3000)
+        return Receipt(status="created")
+
+@hookimpl
+def al_register_sinks():
+    return [Moody]
+"""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -137,7 +161,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 @pytest.fixture
 def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no limit's window end during a test."""
-    monkeypatch.setattr("al_framework.assembly.SystemClock", FakeClock)
+    monkeypatch.setattr("al_framework.assembly.SteadyClock", FakeClock)
     monkeypatch.setattr("al_framework.cli.explain.SystemClock", FakeClock)
 
 
@@ -167,3 +191,16 @@ def al(
         return Outcome(status, captured.out, captured.err + logged)
 
     return call
+
+
+@pytest.fixture
+def moody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A configuration with the sink `picky`, whose mood can be set."""
+    desk.install("moody", MOODY)
+    monkeypatch.syspath_prepend(str(desk.site))
+    desk.write(more="  - {name: picky, type: moody}\n")
+
+    def feel(mood: str) -> None:
+        (desk.directory / "mood").write_text(mood)
+
+    return feel

@@ -495,7 +495,7 @@ def test_a_spool_on_a_full_disk_ends_the_run_and_the_next_goes_on(al, fine, monk
     freed = al("run", "al.yaml")
 
     assert full.status == 1
-    assert full.summary["counts"]["dropped"] == {"spool_full": 2}
+    assert full.summary["counts"]["dropped"] == {"disk_full": 2}
     assert len(full.summary["failures"]) == 1
     assert full.summary["failures"][0].startswith(f"spool '{fine.directory / '.al' / 'line'}': ")
     assert "No space left on device" in full.summary["failures"][0]

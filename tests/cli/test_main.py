@@ -10,7 +10,7 @@ import pytest
 
 from al_framework import cli
 from al_framework.api import AlFrameworkError, ConfigurationError, Fault
-from al_framework.cli.run import _stop_on_signal
+from al_framework.cli._signals import stop_on_signal
 
 
 def announce(monkeypatch, **commands):
@@ -155,7 +155,7 @@ def test_our_errors_become_one_message_and_a_status(al, monkeypatch, error, stat
 def test_a_first_signal_stops_gently_and_a_second_ctrl_c_at_once():
     stop = threading.Event()
     before = signal.getsignal(signal.SIGINT)
-    with _stop_on_signal(stop):
+    with stop_on_signal(stop):
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):

@@ -110,6 +110,14 @@ def test_the_commands_after_the_quick_start_work(clone):
     assert len(yolo) == len(manifest(clone))
 
 
+def test_the_operating_commands_find_everything_in_order(clone):
+    output = bash(block("operating"), clone)
+
+    assert "waiting    0 datapoints" in output
+    assert ": all as they were accepted" in output
+    assert "no dead letters" in output
+
+
 def test_the_configuration_and_the_collector_work(tmp_path):
     (tmp_path / "al.yaml").write_text(block("configuration"), encoding="utf-8")
     (tmp_path / "program.py").write_text(block("collector"), encoding="utf-8")

@@ -1,0 +1,390 @@
+import dataclasses
+import io
+import json
+import os
+import re
+import stat
+
+import PIL.Image
+import pytest
+
+from al_framework.api import AlFrameworkError
+from al_framework.cli import _letters
+from al_framework.cli._dead_report import PutBack, show_put_back
+from al_framework.cli._letters import LetterDirectory
+from al_framework.cli._spools import Place, opened
+from al_framework.cli._wording import plain_console
+from al_framework.pipeline.spool.dead import DeadLetter
+
+LIMITED = "{name: all, type: random, traffic_percentage: 1, limits: [{type: daily, value: 3}]}"
+
+
+@pytest.fixture
+def refused(al, desk, moody, still_clock):
+    """Three datapoints that the sink `picky` has refused."""
+    moody("refuses")
+    desk.add_frames(3)
+    result = al("run", "al.yaml", "--json")
+    assert result.status == 1, result.err
+    return al
+
+
+@pytest.fixture
+def letters(refused):
+    return refused("dead", "list", "--json").summary
+
+
+def rows(text):
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def group_files(desk):
+    return sorted((desk.directory / ".al" / "line" / "obj").rglob("*.als"))
+
+
+def corrupt(desk):
+    for path in group_files(desk):
+        content = bytearray(path.read_bytes())
+        for start in re.finditer(b"\xff\xd8\xff", bytes(content)):  # each picture of the group
+            content[start.start() + 10] ^= 0xFF
+        path.write_bytes(content)
+
+
+def test_the_list_shows_each_letter_with_its_reason_and_the_total(refused, letters):
+    result = refused("dead", "list")
+    found = rows(result.out)
+    first = found.index(f"{letters[0]['item_id']} sink 'picky', 2023-11-14 22:13:20 UTC")
+
+    assert result.status == 0
+    assert found[first + 1] == f"frame {letters[0]['frame_id']!r}, batch 'al'"
+    assert found[first + 2].endswith(" KiB, given up after 1 attempt")
+    assert found[first + 3] == "it wants no cats"
+    assert found[-3].startswith("3 dead letters, ")
+    assert found[-2:] == ["sink 'picky': 3", "try again: al dead retry --all -c al.yaml"]
+
+
+def test_the_list_as_json_holds_all_letters(letters):
+    assert [letter["sink"] for letter in letters] == ["picky"] * 3
+    assert sorted(letter["frame_id"] for letter in letters) == [
+        "cam/000.jpg",
+        "cam/001.jpg",
+        "cam/002.jpg",
+    ]
+    assert {letter["reason"] for letter in letters} == {"it wants no cats"}
+
+
+def test_the_list_is_cut_off_and_the_total_is_not(refused):
+    found = rows(refused("dead", "list", "--limit", "1").out)
+
+    assert len([row for row in found if row == "it wants no cats"]) == 1
+    assert [row for row in found if row.startswith("3 dead letters, ")]
+    assert "shown: the latest 1; --limit 0 shows all" in found
+    assert not [row for row in rows(refused("dead", "list").out) if row.startswith("shown")]
+
+
+def test_without_dead_letters_the_list_says_so(refused):
+    assert refused("dead", "list", "--sink", "directory").out == "no dead letters\n"
+
+
+def test_a_letter_is_shown_by_any_end_of_its_name(refused, letters):
+    name = letters[1]["item_id"]
+    whole, ending = refused("dead", "show", name), refused("dead", "show", name[-5:])
+    found = rows(whole.out)
+
+    assert whole.status == 0
+    assert whole.out == ending.out
+    assert found[0] == f"{name} sink 'picky', 2023-11-14 22:13:20 UTC"
+    assert found[3] == "it wants no cats"
+    assert found[4].startswith("picture 64 x 48, ")
+    assert found[5].startswith("decided 2023-11-14 22:13:20 UTC by 'all': ")
+
+
+def test_a_letter_with_a_prediction_and_tags_shows_them(al, desk, moody, still_clock):
+    moody("refuses")
+    desk.add_frames(1, confidence=lambda _: 0.5)
+    tagged = "{name: all, type: random, traffic_percentage: 1, limits: [], tags: [night, wet]}"
+    desk.write(strategies=(tagged,), more="  - {name: picky, type: moody}\n")
+    al("run", "al.yaml")
+    (letter,) = al("dead", "list", "--json").summary
+    found = rows(al("dead", "show", letter["item_id"]).out)
+
+    assert [row for row in found if row.startswith("tags ") and "night, wet" in row]
+    assert "1 detection of model None" in found
+
+
+def test_a_letter_as_json_holds_the_datapoint(refused, letters):
+    said = refused("dead", "show", letters[0]["item_id"], "--json").summary
+
+    assert said["item_id"] == letters[0]["item_id"]
+    assert said["datapoint"]["frame_id"] == letters[0]["frame_id"]
+    assert said["sinks"] == [
+        {
+            "sink": "picky",
+            "reason": "it wants no cats",
+            "attempts": 1,
+            "ended_at": 1_700_000_000.0,
+        }
+    ]
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_a_letter_whose_picture_is_damaged_is_shown_as_far_as_it_goes(
+    refused, letters, desk, option
+):
+    corrupt(desk)
+    result = refused("dead", "show", letters[0]["item_id"], *option)
+
+    assert result.status == 1
+    assert "it wants no cats" in result.out
+    assert f"dead letter '{letters[0]['item_id']}' cannot be read: " in result.out
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ("nothing", "Error: there is no dead letter 'nothing': al dead list shows those that "),
+        ("", "Error: '' may be any of 3 dead letters, such as '"),
+    ],
+)
+def test_a_name_that_fits_none_or_several_is_refused(refused, item, message):
+    result = refused("dead", "show", item)
+
+    assert result.status == 1
+    assert result.err.startswith(message)
+
+
+def test_letters_that_are_tried_again_are_delivered(refused, letters, desk, moody):
+    moody("fine")
+    result = refused("dead", "retry", letters[0]["item_id"])
+    rest = refused("dead", "retry", "--all", "--json")
+    drained = refused("spool", "drain", "--json")
+
+    assert (result.status, rest.status, drained.status) == (0, 0, 0)
+    assert result.out == "1 dead letter put back to be delivered\n"
+    assert rest.summary == {"retried": 2, "limited": 0, "strangers": []}
+    assert drained.summary["sinks"]["picky"] == {
+        "delivered": 3,
+        "dead": 0,
+        "pending": 0,
+        "reason": "",
+    }
+
+
+def test_retrying_all_of_a_sink_leaves_the_others(refused):
+    assert refused("dead", "retry", "--sink", "directory", "--json").summary["retried"] == 0
+    assert len(refused("dead", "list", "--json").summary) == 3
+
+
+def test_letters_of_a_sink_of_the_past_are_left_for_it(refused, desk):
+    desk.write()
+    result = refused("dead", "retry", "--all")
+
+    assert result.status == 1
+    assert result.out.splitlines() == [
+        "0 dead letters put back to be delivered",
+        "sink 'picky' is not configured: its dead letters stay",
+    ]
+    assert len(refused("dead", "list", "--json").summary) == 3
+
+
+def test_a_letter_without_a_credit_stays_dead_and_that_is_said(al, desk, moody, still_clock):
+    moody("refuses")
+    desk.add_frames(3)
+    desk.write(strategies=(LIMITED,))
+    text = (desk.directory / "al.yaml").read_text()
+    alone = text.replace("{type: directory, path: collected}", "{name: picky, type: moody}")
+    (desk.directory / "al.yaml").write_text(alone)
+    al("run", "al.yaml")
+    (desk.directory / "al.yaml").write_text(alone.replace("value: 3", "value: 1"))
+    result = al("dead", "retry", "--all")
+
+    assert result.status == 1
+    assert result.out.splitlines() == [
+        "1 dead letter put back to be delivered",
+        (
+            "2 dead letters left as they are: the limits of their strategies are spent; try again"
+            " in the next window"
+        ),
+    ]
+
+
+def test_retrying_needs_limits_that_are_known(refused, monkeypatch):
+    monkeypatch.setattr("al_framework.assembly.building.Planner.plan", lambda *_, **__: None)
+    result = refused("dead", "retry", "--all")
+
+    assert result.status == 1
+    assert result.err == (
+        "Error: -c al.yaml: its limits come from a server and no document of it is kept, so nobody"
+        " knows whether there is room for more; run it once, then try again\n"
+    )
+
+
+def test_one_letter_that_stays_is_told_in_the_singular(capsys):
+    show_put_back(plain_console(), PutBack(retried=0, limited=1, strangers=()))
+
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "1 dead letter left as it is: the limit of its strategy is spent; try again in the next"
+        " window"
+    )
+
+
+@pytest.mark.parametrize("command", ["retry", "drop"])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "say which: name dead letters, or give --sink NAME or --all"),
+        (("--all", "--sink", "picky"), "give names, --sink or --all, not several of them"),
+    ],
+)
+def test_which_letters_are_meant_must_be_said(refused, command, arguments, message):
+    result = refused("dead", command, *arguments)
+
+    assert result.status == 2
+    assert message in result.err
+
+
+def test_letters_are_dropped_after_a_yes(refused, letters, desk, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    asked = refused("dead", "drop", "--all")
+    kept = len(refused("dead", "list", "--json").summary)
+    one = refused("dead", "drop", letters[0]["item_id"], "--yes")
+    rest = refused("dead", "drop", "--sink", "picky", "--yes", "--json")
+
+    assert asked.status == 1
+    assert "remove 3 dead letters with all pictures, for good? [y/N]: " in asked.err
+    assert kept == 3
+    assert one.out == "1 dead letter removed\n"
+    assert rest.summary == {"dropped": 2}
+    assert group_files(desk) == []
+    assert refused("dead", "drop", "--all").out == "0 dead letters removed\n"
+
+
+def test_an_export_holds_a_picture_and_a_description_for_each(refused, letters, desk):
+    result = refused("dead", "export", "out/deep")
+    target = desk.directory / "out" / "deep"
+    names = {letter["item_id"] for letter in letters}
+
+    assert result.status == 0
+    assert result.out == "3 dead letters written to 'out/deep'\n"
+    assert {path.name for path in target.iterdir()} == {
+        f"{name}.{suffix}" for name in names for suffix in ("jpg", "json")
+    }
+    assert stat.S_IMODE(target.stat().st_mode) == 0o700
+    for letter in letters:
+        picture = target / f"{letter['item_id']}.jpg"
+        said = json.loads((target / f"{letter['item_id']}.json").read_text())
+        with PIL.Image.open(picture) as image:
+            assert image.size == (64, 48)
+        assert stat.S_IMODE(picture.stat().st_mode) == 0o600
+        assert said["frame_id"] == letter["frame_id"]
+        assert said["sinks"][0]["reason"] == "it wants no cats"
+        assert said["datapoint"]["frame_id"] == letter["frame_id"]
+
+
+def test_an_export_can_be_made_again_and_of_some_only(refused, letters, desk):
+    name = letters[0]["item_id"]
+    refused("dead", "export", "out", name)
+    (desk.directory / "out" / f".{name}.jpg.partial").write_bytes(b"an export that was killed")
+    again = refused("dead", "export", "out", name, "--json")
+
+    assert again.summary == {"directory": "out", "written": [name], "troubles": []}
+    assert len(list((desk.directory / "out").iterdir())) == 2
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_an_export_names_what_cannot_be_read(refused, letters, desk, option):
+    corrupt(desk)
+    result = refused("dead", "export", "out", *option)
+
+    assert result.status == 1
+    assert all(letter["item_id"] in result.out for letter in letters)
+    assert "do not match their checksum" in result.out
+    assert list((desk.directory / "out").iterdir()) == []
+
+
+def test_an_export_into_a_file_is_refused(refused, desk):
+    (desk.directory / "out").write_text("in the way")
+    result = refused("dead", "export", "out")
+
+    assert result.status == 1
+    assert result.err == (
+        "error: export to 'out': File exists; make room there, or give another directory\n"
+    )
+
+
+@pytest.fixture
+def letter(refused, letters):
+    return DeadLetter(**letters[0])
+
+
+@pytest.fixture
+def datapoint(refused, letter, desk):
+    with opened(Place(directory=desk.directory / ".al" / "line", option="")) as spool:
+        return spool.dead.load(letter.item_id)
+
+
+def test_links_in_the_directory_are_replaced_and_not_followed(letter, datapoint, tmp_path):
+    outside = tmp_path / "outside.txt"
+    outside.write_text("mine")
+    target = tmp_path / "out"
+    target.mkdir()
+    for name in (f"{letter.item_id}.jpg", f".{letter.item_id}.jpg.partial"):
+        (target / name).symlink_to(outside)
+    os.link(outside, target / f".{letter.item_id}.json.partial")
+    directory = LetterDirectory(target)
+    directory.write([letter], datapoint)
+    directory.close()
+
+    assert outside.read_text() == "mine"
+    assert not (target / f"{letter.item_id}.jpg").is_symlink()
+    assert (target / f"{letter.item_id}.jpg").read_bytes() == datapoint.image
+
+
+@pytest.mark.parametrize("item_id", ["../up", "/etc/passwd", "", ".hidden", "a\0b", "a" * 65])
+def test_a_name_that_is_none_of_ours_names_no_file(letter, datapoint, tmp_path, item_id):
+    directory = LetterDirectory(tmp_path / "out")
+
+    with pytest.raises(
+        AlFrameworkError,
+        match=r"^dead letter .*: its name is none that al-framework gives, so no file is named "
+        r"after it$",
+    ):
+        directory.write([dataclasses.replace(letter, item_id=item_id)], datapoint)
+
+    directory.close()
+
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["write", "close"])
+def test_a_full_disk_is_told_as_one(letter, datapoint, tmp_path, monkeypatch, step):
+    directory = LetterDirectory(tmp_path / "out")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    if step == "close":
+        directory.write([letter], datapoint)
+    monkeypatch.setattr(_letters.os, "fsync", full)
+
+    with pytest.raises(
+        AlFrameworkError,
+        match=r"^export to '.*out': No space left on device; make room there, or give another "
+        r"directory$",
+    ):
+        directory.close() if step == "close" else directory.write([letter], datapoint)
+
+
+def test_a_letter_of_two_sinks_is_one_file_that_names_both(letter, datapoint, tmp_path):
+    directory = LetterDirectory(tmp_path)
+    directory.write([letter, dataclasses.replace(letter, sink="other")], datapoint)
+    directory.close()
+    said = json.loads((tmp_path / f"{letter.item_id}.json").read_text())
+
+    assert [one["sink"] for one in said["sinks"]] == ["picky", "other"]
+
+
+def test_the_group_says_what_the_exit_status_means(al):
+    help_text = al("dead", "--help").out
+
+    assert "Exit status: 0 done, 1 something could not be read, written or put" in help_text
