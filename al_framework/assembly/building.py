@@ -1,6 +1,7 @@
 """Build and start what a configuration names, and join the stages."""
 
 import logging
+import os
 import random
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -14,8 +15,10 @@ from al_framework.api import (
     Sink,
     Target,
 )
+from al_framework.assembly.guarding import Guarded, guarded, guarded_delivery
 from al_framework.assembly.keeping import Keeper
 from al_framework.assembly.lifetime import Assembly
+from al_framework.assembly.log_masking import LogMask
 from al_framework.assembly.masking import Mask
 from al_framework.assembly.planning import Planner
 from al_framework.assembly.refreshing import Refresher
@@ -25,12 +28,14 @@ from al_framework.config.models import ComponentEntry, Configuration
 from al_framework.config.secrets import secret_values
 from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.adaptation import Adaptation
-from al_framework.pipeline.delivery import Delivery
+from al_framework.pipeline.clock import SteadyClock
+from al_framework.pipeline.delivery import Delivery, RetryRules
 from al_framework.pipeline.dry_run import DryRun
 from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.identity import Names
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.limits.memory import MemoryLedger
+from al_framework.pipeline.limits.redis import RedisLedger
 from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.runner import BoundSource
@@ -60,17 +65,22 @@ class Builder:
         self._host = host
         self._clock = clock
         self._stack = stack
+        self._mask = Mask(_secrets(configuration))
+        logs = LogMask(self._mask)
+        stack.callback(logs.close)  # the last thing to go: what closes may log
         self._starter = Starter(
             clock,
             base_dir=configuration.base_dir,
             state_root=configuration.spool_dir / "state",
+            mask=self._mask,
+            logs=logs,
         )
 
     def assemble(
         self,
         rng: random.Random,
-        environ: Mapping[str, str],
         *,
+        environ: Mapping[str, str] | None,
         with_sources: bool,
         dry_run: bool,
         recent: RecentImages | None,
@@ -87,12 +97,15 @@ class Builder:
             started_at=self._clock.time(),
         )
         tally = Tally(())
-        report = _reporter(tally)
+        report = _reporter(tally, self._mask)
         # Sources first: a mistyped path should be found before anything is created.
         sources = configuration.sources if with_sources else ()
-        bound = tuple(BoundSource(name=entry.name, source=self._start(entry)) for entry in sources)
+        bound = tuple(
+            BoundSource(name=entry.name, source=self._guarded(self._start(entry)))
+            for entry in sources
+        )
         adaptation = self._adaptation()
-        predictor = self._start(configuration.predictor) if with_sources else None
+        predictor = self._guarded(self._start(configuration.predictor)) if with_sources else None
         ledger = self._ledger(report, dry_run=dry_run)
         planner = Planner(
             configuration,
@@ -101,8 +114,9 @@ class Builder:
             ledger=ledger,
             tally=tally,
             seed=seed,
-            report=_reporter(tally, capped=False),
-            environment_tags=environment_tags(environ),
+            report=_reporter(tally, self._mask, capped=False),
+            # In no variable of this frame, which some tracebacks print: it holds secrets.
+            environment_tags=environment_tags(os.environ if environ is None else environ),
             sources=[entry.name for entry in sources],
         )
         collection = _collection(configuration)
@@ -148,16 +162,18 @@ class Builder:
     def _start(self, entry: ComponentEntry | None) -> Any:
         return self._starter.start(entry, self._stack)
 
+    def _guarded(self, component: Any) -> Any:
+        return Guarded(component, self._mask) if component is not None and self._mask else component
+
     def _refresher(self, planner: Planner, engine: Engine, *, dry_run: bool) -> Refresher | None:
         entry = self._configuration.provider
         if entry is None:
             return None
         provider: ConfigurationProvider = self._start(entry)
-        mask = Mask(secret_values(entry.options))
         keeper = Keeper(
             self._starter.state_dir(entry),
             _identity(provider, entry),
-            mask=mask,
+            mask=self._mask,
             read_only=dry_run,
         )
         refresher = Refresher(
@@ -169,8 +185,8 @@ class Builder:
             keeper=keeper,
             clock=self._clock,
             configuration_hash=self._configuration.configuration_hash,
-            mask=mask,
-            report=_reporter(engine.tally, capped=False),
+            mask=self._mask,
+            report=_reporter(engine.tally, self._mask, capped=False),
         )
         self._stack.callback(refresher.close)
         refresher.restore()
@@ -198,10 +214,20 @@ class Builder:
         return Adaptation(adapters, fixed=False)
 
     def _ledger(self, report: Reporter, *, dry_run: bool) -> Ledger:
-        name = self._configuration.name
-        if dry_run or self._configuration.limits.ledger == "memory":
+        name, limits = self._configuration.name, self._configuration.limits
+        if dry_run or limits.ledger == "memory":
             return MemoryLedger({}, scope=name)
-        return SqliteLedger({}, scope=name, owner=name, report=lambda text: report(text, None))
+        if limits.ledger == "redis" and limits.redis_url is not None:  # a checked one has both
+            url = limits.redis_url.get_secret_value()
+            return RedisLedger({}, scope=name, url=url, clock=self._clock)
+        clock = self._clock
+        return SqliteLedger(
+            {},
+            scope=name,
+            owner=name,
+            report=lambda text: report(text, None),
+            not_before=clock.not_before if isinstance(clock, SteadyClock) else None,
+        )
 
     def _spool(self, ledger: Ledger, sinks: Mapping[str, Sink]) -> Spool:
         model = self._configuration.spool
@@ -214,6 +240,12 @@ class Builder:
                 max_bytes=model.max_bytes,
                 max_items=model.max_items,
                 min_free_bytes=model.min_free_bytes,
+                when_full=model.when_full,
+                max_age_s=model.max_age_s,
+                ballast_bytes=model.ballast_bytes,
+                dead_max_bytes=model.dead_max_bytes,
+                dead_max_age_s=model.dead_max_age_s,
+                allow_network_disk=model.allow_network_disk,
             ),
         )
         spool.open()
@@ -226,18 +258,31 @@ class Builder:
                 "al_datapoint_delivered", sink=sink, datapoint=datapoint, receipt=receipt
             )
 
+        model = self._configuration.delivery
         return Delivery(
             spool,
-            {name: sink.deliver for name, sink in sinks.items()},
+            {name: guarded_delivery(sink.deliver, self._mask) for name, sink in sinks.items()},
             clock=self._clock,
+            workers=model.workers,
+            rules=RetryRules(max_attempts=model.max_attempts, max_age_s=model.max_age_s),
             rng=rng,
             on_delivered=delivered,
             batch_sizes={
-                name: sink.batch_size
+                name: guarded(sink.batch_size, self._mask)
                 for name, sink in sinks.items()
                 if type(sink).batch_size is not Sink.batch_size  # the others cannot tell
             },
         )
+
+
+def _secrets(configuration: Configuration) -> tuple[str, ...]:
+    """Return every secret of a configuration; a component may come by another one's."""
+    entries = [*configuration.sources, *configuration.sinks]
+    entries += [entry for entry in (configuration.predictor, configuration.adapter) if entry]
+    entries += [entry for entry in (configuration.provider,) if entry]
+    entries += [strategy.entry for strategy in configuration.strategies]
+    models = [*(entry.options for entry in entries), configuration.limits]
+    return tuple(secret for model in models for secret in secret_values(model))
 
 
 def _collection(configuration: Configuration) -> Collection | None:
@@ -277,10 +322,11 @@ def _identity(provider: ConfigurationProvider, entry: ComponentEntry) -> str:
     return identity
 
 
-def _reporter(tally: Tally, *, capped: bool = True) -> Reporter:
+def _reporter(tally: Tally, mask: Mask, *, capped: bool = True) -> Reporter:
     """Return a reporter; many bad frames must not hide a strategy that is switched off."""
 
     def report(text: str, exc: BaseException | None) -> None:
+        text = mask(text)
         if tally.problem(text, capped=capped) or not capped:
             logger.warning("%s", text, exc_info=exc)
 

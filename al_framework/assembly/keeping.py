@@ -85,7 +85,9 @@ class Keeper:
                 raise ValueError("it holds the key itself")
             if len(text) > _MAX_BYTES:  # ASCII
                 raise ValueError(f"it is larger than {_MAX_BYTES >> 20} MiB")
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            # The one above by itself: for parents, mkdir leaves the permissions to the umask.
+            self._path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._path.parent.mkdir(exist_ok=True, mode=0o700)
             _replace(self._path, text)
         except (OSError, ValueError, TypeError) as exc:
             if not self._told:

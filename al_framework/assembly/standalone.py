@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from al_framework.api import Clock, Component, ConfigurationError, Fault
+from al_framework.assembly.log_masking import LogMask
+from al_framework.assembly.masking import Mask
 from al_framework.assembly.starting import Starter
 from al_framework.config.collection import load_collection
 from al_framework.config.components import ComponentChecker
 from al_framework.config.faults import FaultLog
 from al_framework.config.models import ComponentEntry
-from al_framework.config.reading import MAPPING_ORIGIN, read_document
-from al_framework.config.secrets import substitute
+from al_framework.config.reading import MAPPING_ORIGIN, Document, read_document
+from al_framework.config.secrets import secret_values, substitute
 from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.clock import SystemClock
 
@@ -50,23 +52,18 @@ def started_components(
         ComponentError: A component could not be started; those before it are closed again.
     """
     document = read_document(entries)
-    log = FaultLog(document)
-    host = host if host is not None else PluginHost.discover()
-    data = substitute(document.data, os.environ if environ is None else environ, log)
-    checker = ComponentChecker(host, base_dir=document.base_dir, log=log)
-    checked: dict[str, ComponentEntry] = {}
-    for name, entry in document.data.items():
-        found = checker.component(kind, data[name], entry, (name,))
-        if found is not None:
-            checked[name] = replace(found, name=name)
-    if len(log):
-        raise log.error()
-    starter = Starter(
-        clock if clock is not None else SystemClock(),
-        base_dir=document.base_dir,
-        state_root=document.base_dir / ".al" / "state",
-    )
+    checked = _checked(kind, document, host if host is not None else PluginHost.discover(), environ)
+    mask = Mask([secret for entry in checked.values() for secret in secret_values(entry.options)])
     with ExitStack() as stack:
+        logs = LogMask(mask)
+        stack.callback(logs.close)  # the last thing to go: what closes may log
+        starter = Starter(
+            clock if clock is not None else SystemClock(),
+            base_dir=document.base_dir,
+            state_root=document.base_dir / ".al" / "state",
+            mask=mask,
+            logs=logs,
+        )
         yield {name: starter.start(entry, stack) for name, entry in checked.items()}
 
 
@@ -86,3 +83,29 @@ def document_faults(
     except ConfigurationError as exc:
         return exc.faults
     return ()
+
+
+def _checked(
+    kind: str, document: Document, host: PluginHost, environ: Mapping[str, str] | None
+) -> dict[str, ComponentEntry]:
+    log = FaultLog(document)
+    checked = dict(_entries(kind, document, host, environ, log))
+    if len(log):
+        raise log.error()
+    return checked
+
+
+def _entries(
+    kind: str,
+    document: Document,
+    host: PluginHost,
+    environ: Mapping[str, str] | None,
+    log: FaultLog,
+) -> Iterator[tuple[str, ComponentEntry]]:
+    # Apart from what raises: tracebacks with the variables of their frames would show secrets.
+    data = substitute(document.data, os.environ if environ is None else environ, log)
+    checker = ComponentChecker(host, base_dir=document.base_dir, log=log)
+    for name, entry in document.data.items():
+        found = checker.component(kind, data[name], entry, (name,))
+        if found is not None:
+            yield name, replace(found, name=name)

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from al_framework.api import AlFrameworkError, Clock, Component, ComponentError, Context
+from al_framework.assembly.guarding import masked_error
+from al_framework.assembly.log_masking import LogMask
+from al_framework.assembly.masking import Mask
 from al_framework.config.models import ComponentEntry
 
 logger = logging.getLogger(__name__)
@@ -20,12 +23,18 @@ class Starter:
         clock: Time.
         base_dir: Where relative paths of the configuration start.
         state_root: Holds a directory of its own for each component.
+        mask: Knows the secrets of the configuration.
+        logs: Keeps them out of the components' logs.
     """
 
-    def __init__(self, clock: Clock, *, base_dir: Path, state_root: Path) -> None:
+    def __init__(
+        self, clock: Clock, *, base_dir: Path, state_root: Path, mask: Mask, logs: LogMask
+    ) -> None:
         self._clock = clock
         self._base_dir = base_dir
         self._state_root = state_root
+        self._masked = mask
+        self._logs = logs
 
     def start(self, entry: ComponentEntry | None, stack: ExitStack) -> Any:
         """Build and start one component; what it is follows from the entry's kind.
@@ -40,21 +49,25 @@ class Starter:
         if entry is None:
             return None
         who = f"{entry.kind.replace('_', ' ')} {entry.name!r} (plugin {entry.plugin!r})"
+        context = self._context(entry)
+        loggers = (context.logger.name, entry.component.__module__.partition(".")[0])
+        self._logs.cover(*loggers)
         try:
-            component = entry.component(entry.options, self._context(entry))
+            component = entry.component(entry.options, context)
             stack.callback(_close, component, who)
             component.start()
-        except (
-            Exception,
-            SystemExit,
-        ) as exc:  # a plugin boundary: half a configuration would collect the wrong data
-            known = isinstance(exc, AlFrameworkError | OSError)
-            text = str(exc) if known else f"{type(exc).__name__}: {exc}"
-            text = text.removeprefix(f"{entry.kind} {entry.name!r}: ")  # it is named already
-            raise ComponentError(
-                f"{who} could not start: {text}", plugin=entry.plugin, component=entry.name
-            ) from exc
-        return component
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: raised again below
+            error = masked_error(exc, self._masked)
+        else:
+            self._logs.cover(*loggers)  # with those that came with its imports
+            return component
+        known = isinstance(error, AlFrameworkError | OSError)
+        text = str(error) if known else f"{type(error).__name__}: {error}"
+        text = text.removeprefix(f"{entry.kind} {entry.name!r}: ")  # it is named already
+        # Not above: an error raised there would hold on to the first one as its context.
+        raise ComponentError(
+            f"{who} could not start: {text}", plugin=entry.plugin, component=entry.name
+        ) from error
 
     def state_dir(self, entry: ComponentEntry) -> Path:
         """Return where a component may keep files between runs."""

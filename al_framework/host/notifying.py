@@ -1,7 +1,6 @@
 """Tell plugins what happened, one by one, so that none can keep the news from another."""
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -44,8 +43,8 @@ class Notifier:
         self._listeners: dict[str, list[Listener]] = {hook: [] for hook in NOTIFICATION_HOOKS}
         for listener in listeners:
             self._listeners[listener.hook].append(listener)
+        # Without a lock, which the child of a fork could find taken: at worst one count is lost.
         self._failures: Counter[tuple[str, str]] = Counter()
-        self._lock = threading.Lock()
 
     def notify(self, hook: str, arguments: Mapping[str, object]) -> None:
         """Call every listener of one hook; what they raise is logged and goes no further.
@@ -64,9 +63,8 @@ class Notifier:
     def _log(self, listener: Listener, exc: BaseException) -> None:
         """Log the first error with its traceback; ten thousand deliveries fail alike."""
         key = listener.label, listener.hook
-        with self._lock:
-            self._failures[key] += 1
-            count = self._failures[key]
+        self._failures[key] += 1
+        count = self._failures[key]
         label, hook = key
         if count == 1:
             logger.error("%s: %s failed, the run goes on", label, hook, exc_info=exc)

@@ -130,6 +130,11 @@ class PluginHost:
         if strict and host.problems:
             broken = ", ".join(record.name for record in host.records if record.problem)
             raise _load_error(host.problems, plugin=broken)
+        for record in host.records:
+            if record.state == "loaded":  # they run with all our rights: say who is here
+                logger.info(
+                    "plugin %r of %s %s is loaded", record.name, record.distribution, record.version
+                )
         if log_problems:
             for problem in host.problems:
                 logger.warning("%s", problem)

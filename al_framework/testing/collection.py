@@ -18,7 +18,7 @@ from al_framework.api import Frame, Image, ImageInput
 from al_framework.assembly.building import Builder
 from al_framework.config.loading import load_configuration, read_document
 from al_framework.host.plugins import PluginHost
-from al_framework.pipeline.engine import Offer
+from al_framework.pipeline.offers import Offer
 from al_framework.testing.fakes import FakeClock
 
 __all__ = ["SteppedCollection", "stepped_collections"]
@@ -54,7 +54,9 @@ class SteppedCollection:
             configuration = load_configuration(document, host, environ={})
             rng = random.Random(0)  # noqa: S311 - names and delays are no secret
             builder = Builder(configuration, host, clock, self._stack)
-            assembly = builder.assemble(rng, {}, with_sources=False, dry_run=False, recent=None)
+            assembly = builder.assemble(
+                rng, environ={}, with_sources=False, dry_run=False, recent=None
+            )
         except BaseException:
             self._stack.close()
             raise

@@ -32,7 +32,8 @@ class Manifest:
         self._directory = directory
         self._path = directory / MANIFEST
         self._logger = logger
-        self._mutex = threading.Lock()
+        # By process: the child of a fork may inherit one that a thread of its parent has taken.
+        self._mutexes: dict[int, threading.Lock] = {}
         self._forget()
 
     @contextmanager
@@ -45,8 +46,8 @@ class Manifest:
         # Here, so that the plugin's other components load where the module does not exist.
         import fcntl
 
-        with self._mutex:
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        with self._mutexes.setdefault(os.getpid(), threading.Lock()):
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(self._directory / _LOCK, flags, 0o666)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -74,7 +75,7 @@ class Manifest:
         """
         # ASCII only: names may hold what UTF-8 cannot, and no editor then breaks a line.
         line = json.dumps(record, allow_nan=False, separators=(",", ":")).encode("ascii") + b"\n"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(self._path, flags, 0o666)
         try:
             write_all(descriptor, line)
@@ -97,7 +98,9 @@ class Manifest:
         self._lines = 0
 
     def _catch_up(self) -> None:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        # A link planted in the directory would have us write to whatever it points at.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, 0o666)
         with os.fdopen(descriptor, "r+b") as stream:
             status = os.fstat(descriptor)
             if status.st_ino != self._inode or status.st_size < self._end:

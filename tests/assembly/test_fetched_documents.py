@@ -180,7 +180,7 @@ def test_limits_are_counted_by_where_the_pictures_go(
     assembly = build()
     answered()
 
-    assert assembly.engine._ledger.terms.scope == scope
+    assert assembly.engine.ledger.terms.scope == scope
     assert take(assembly).target == Target(
         workspace=document.get("target_workspace"), project=document.get("target_project")
     )

@@ -319,3 +319,11 @@ def test_metadata_without_name_and_version_do_no_harm(site):
         host.records[0].version,
         host.records[0].state,
     ) == (None, None, "loaded")
+
+
+def test_who_runs_with_all_our_rights_is_said_with_its_version(site, caplog):
+    caplog.set_level(logging.INFO)
+    site.install_sink("one", "one_sink", version="1.5")
+    site.discover()
+
+    assert "plugin 'one' of al-one 1.5 is loaded" in caplog.messages

@@ -16,7 +16,8 @@ ALLOWED = {
     "testing": {"api", "host", "config", "pipeline", "assembly", "testing"},
     "assembly": {"api", "host", "config", "pipeline", "assembly"},
     "collector": {"api", "host", "config", "pipeline", "assembly", "collector"},
-    "cli": {"api", "host", "config", "pipeline", "assembly", "collector", "cli"},
+    "metrics": {"api", "metrics"},
+    "cli": {"api", "host", "config", "pipeline", "assembly", "collector", "metrics", "cli"},
 }
 
 # Users of the host rather than parts of it; DESIGN: applications.
