@@ -474,7 +474,7 @@ def test_a_run_is_named_by_its_time(build):
 def test_limits_may_live_in_memory(build):
     assembly = build(document(limits={"ledger": "memory"}))
 
-    assert isinstance(assembly.engine._ledger, MemoryLedger)
+    assert isinstance(assembly.engine.ledger, MemoryLedger)
 
 
 def test_configuration_and_environment_reach_the_datapoint(build, tmp_path):

@@ -1,0 +1,46 @@
+"""Processes are killed at random moments, by the dozen: nothing accepted is lost or stored twice.
+
+Two writers, a leader and a standby share one spool; the service they deliver to fails now and then,
+before and after it has done what it was asked to. What counts is written by others than the code
+under test: an ack log, and the log of the service.
+"""
+
+import json
+from collections import Counter
+
+import pytest
+
+
+@pytest.fixture
+def remote(start_child, tmp_path, seed):
+    process = start_child("remote", tmp_path / "remote.log", seed)
+    return int(process.stdout.readline())
+
+
+@pytest.mark.timeout(0)  # a soak takes hours; the children have hang limits of their own
+@pytest.mark.parametrize("run", [0, 1])
+def test_whatever_is_killed_everything_accepted_arrives_once(  # noqa: PLR0917 - fixtures
+    run_child, remote, tmp_path, seed, size, run
+):
+    kills = size.pick(ci=60, full=250, soak=2500)
+
+    output = run_child("kill_crew", tmp_path, remote, seed + run, kills, hang_s=kills * 5.0 + 900.0)
+
+    report = json.loads(output)
+    report["log"] = Counter(
+        (line["op"], line.get("new"))
+        for line in map(json.loads, (tmp_path / "remote.log").read_text().splitlines())
+    )
+    described = "\n".join(f"{name}: {value}" for name, value in report.items())
+    print(described)  # noqa: T201 - the evidence, with pytest -rP
+    assert report["verdict"] == {}, described
+    assert report["broken rows"] == [], described
+    assert report["ended by themselves"] == [], described
+    assert sum(report["kills"].values()) >= kills
+    assert "dead" not in report, described
+    assert "hangs" not in report, described
+    assert report["fresh delivered"] is True, described
+    assert report["adds up"] is True
+    assert report["accepted"] > kills
+    # One credit for each picture that the service holds: none lost to a kill, none taken twice.
+    assert report["credits"] == report["log"]["image", True], described
