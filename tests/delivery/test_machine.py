@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from al_framework.pipeline.limits.sqlite import SqliteLedger
-from al_framework.pipeline.spool import evicting
+from al_framework.pipeline.spool import room
 from al_framework.pipeline.spool.accepting import Acceptor
 from al_framework.pipeline.spool.ending import Ending
 from al_framework.pipeline.spool.leases import Deliveries
@@ -126,7 +126,7 @@ MUTATIONS = {
         "if False:",
     ),
     "what is leased can be evicted": (
-        evicting,
+        room,
         "oldest",
         "AND {_WAITS}",
         "AND number NOT IN (SELECT number FROM delivery WHERE state <> 0)",

@@ -105,6 +105,16 @@ class Ledger(ABC):
     def forget(self, now: float, tx: Transaction) -> None:  # noqa: B027 - as above
         """Count every window open at `now` as spent: the record of what was taken in it is lost."""
 
+    def spent_until(self, now: float) -> float | None:
+        """Return when the last window ends that counts as spent since `forget`; None without."""
+        del now
+        return None
+
+    @property
+    def trouble(self) -> str:
+        """Who keeps the limits and does not answer, and why; empty while nothing is wrong."""
+        return ""
+
     def close(self) -> None:  # noqa: B027 - as above
         """Let go of connections; called when the spool closes, and safe to call twice."""
 

@@ -129,6 +129,11 @@ class RedisLedger(Ledger):
         """Return the credits taken in the current windows, as far as is remembered."""
         return self._remembered.used(self.terms.scope, strategy, now + self._ahead_s)
 
+    @property
+    def trouble(self) -> str:
+        """Which server does not answer, and why; empty while it does."""
+        return self._link.trouble
+
     def close(self) -> None:
         """Tell the server what is owed, and close the connection."""
         with self._lock:

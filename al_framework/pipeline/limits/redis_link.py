@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 0.5
 REST_S: Final = 3.0
+_SHORTEST_SECRET: Final = 4  # a shorter one would blank out half of every message
 
 
 class RedisLink:
@@ -44,8 +45,9 @@ class RedisLink:
         parts = urlsplit(url)
         where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
         self.name = f"limits server {where!r}"
-        given = [value for value in (parts.password, parts.username) if value]
-        self._secrets = [*given, *map(unquote, given)]
+        password = parts.password or ""
+        given = (password, unquote(password))  # the user's name is none, and may be any word
+        self._secrets = [value for value in given if len(value) >= _SHORTEST_SECRET]
         self._client: Any = None
         self._inherited: Any = None
         self._scripts: dict[str, Any] = {}
@@ -83,6 +85,12 @@ class RedisLink:
     def is_down(self) -> bool:
         """Whether it is to be left alone for the moment."""
         return self._down is not None and self._clock.monotonic() < self._rests_until
+
+    @property
+    def trouble(self) -> str:
+        """Which server does not answer, and why; empty while it does."""
+        failure = self._down
+        return "" if failure is None else f"{self.name} does not answer as it should ({failure})"
 
     def close(self) -> None:
         """Close the connection; using the link again opens it again."""
@@ -124,7 +132,7 @@ class RedisLink:
 
     def _note_down(self, failure: str) -> None:
         if self._down is None:
-            text = "%s: %s; frames that need a limit are dropped until it answers"
+            text = "%s: %s; frames that need a limit are not taken until it answers"
             logger.warning(text, self.name, failure)
         self._down = failure
         self._rests_until = self._clock.monotonic() + REST_S

@@ -7,13 +7,16 @@ process killed between reserving and committing has taken nothing.
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import quote
 
 from al_framework.api import SpoolError
+from al_framework.pipeline.crossing import Crossing
 from al_framework.pipeline.forking import tell_around_fork
 from al_framework.pipeline.limits.base import (
+    PERIOD_SECONDS,
     Ledger,
     LimitRule,
     Period,
@@ -100,11 +103,23 @@ class SqliteLedger(Ledger):
         self._pruned_at = float("-inf")
         self._remembered = Remembered()
         self._refreshed_at = float("-inf")
-        self._is_held_for_fork = False
+        self._held_for_fork: set[int] = set()  # by thread; two may fork at once
+        self._inherited: list[sqlite3.Connection] = []
+        self._crossing: Crossing | None = None
+        self._is_reading = self._is_lost = False
         tell_around_fork(self)
 
     def prepare(self, tx: Transaction) -> None:
-        """Create the tables, and read from this transaction's database from now on."""
+        """Create the tables, and read from this transaction's database from now on.
+
+        Raises:
+            SpoolError: This process was forked in the middle of a reading.
+        """
+        if self._is_lost:
+            raise SpoolError(
+                "limits: this process was forked while its parent was in the middle of reading"
+                " them; fork again, or build the collector after the fork"
+            )
         for statement in _SCHEMA:
             tx.execute(statement)
         self.close()
@@ -119,6 +134,10 @@ class SqliteLedger(Ledger):
         tx.execute("INSERT OR IGNORE INTO limit_lost (at) VALUES (?)", (now,))
         self._load_lost(tx)
 
+    def spent_until(self, now: float) -> float | None:
+        """Return when the last window ends that counts as spent; see `Ledger.spent_until`."""
+        return _last_end(self._lost, now)
+
     def close(self) -> None:
         """Close the reading connection, and forget what was read."""
         with self._lock:
@@ -128,19 +147,31 @@ class SqliteLedger(Ledger):
             self._remember_nothing()
 
     def before_fork(self) -> None:
-        """Let no thread be reading while the process is copied; see the spool's index."""
-        self._is_held_for_fork = self._lock.acquire(timeout=_FORK_WAIT_S)
+        """Let no connection cross the fork, and no thread read meanwhile; see the spool's index."""
+        if self._lock.acquire(timeout=_FORK_WAIT_S):
+            self._held_for_fork.add(threading.get_ident())
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+        crosses = self._path is not None and (self._reader or self._inherited)
+        self._crossing = Crossing(Path(self._path)) if crosses and self._path else None
 
     def after_fork_in_parent(self) -> None:
         """Let the threads go on."""
-        if self._is_held_for_fork:
+        if threading.get_ident() in self._held_for_fork:
+            self._held_for_fork.remove(threading.get_ident())
             self._lock.release()
 
     def abandon(self) -> None:
         """Leave everything to the parent of a forked process; see `Ledger.abandon`."""
         # Not closed: SQLite forbids using, or closing, a connection on the other side of a fork.
-        self._inherited = self._reader
+        if self._reader is not None:
+            self._inherited.append(self._reader)
+        if self._crossing is not None:
+            self._is_lost = self._is_reading or not self._crossing.hold_locks()
         self._lock = threading.Lock()
+        self._held_for_fork = set()
+        self._is_reading = False
         self._reader = self._path = None
         self._remember_nothing()
 
@@ -233,12 +264,15 @@ class SqliteLedger(Ledger):
         with self._lock:
             if self._path is None:
                 return {period: 0 for period, _ in windows_of(now)}
+            self._is_reading = True
             try:
                 if self._reader is None:
                     self._reader = _open_reader(self._path)
                 return self._read(self._reader, terms, strategy, now)
             except sqlite3.Error as exc:
                 raise SpoolError(f"limits in {self._path!r}: cannot be read: {exc}") from exc
+            finally:
+                self._is_reading = False
 
     def _read(self, tx: Transaction, terms: Terms, strategy: str, now: float) -> Used:
         used: Used = {}
@@ -282,8 +316,7 @@ class SqliteLedger(Ledger):
                     )
 
     def _load_lost(self, tx: Transaction) -> None:
-        moments = [row[0] for row in tx.execute("SELECT at FROM limit_lost")]
-        self._lost = frozenset(window for at in moments for window in windows_of(at))
+        self._lost = _lost_windows(tx)
 
     def _prune(self, now: float, tx: Transaction) -> None:
         if now - self._pruned_at < PRUNE_EVERY_S:
@@ -292,8 +325,8 @@ class SqliteLedger(Ledger):
         self._claimed = {
             name: at for name, at in self._claimed.items() if 0 <= now - at < PRUNE_EVERY_S
         }
-        oldest = now - KEEP_S
-        self._remembered.forget_before(oldest)
+        self._remembered.forget_before(now - KEEP_S)
+        oldest = min(now - KEEP_S, _third_last_day(tx))
         tx.execute("DELETE FROM limit_window WHERE start < ?", (oldest,))
         tx.execute("DELETE FROM limit_credit WHERE reserved_at < ?", (oldest,))
         tx.execute("DELETE FROM limit_lost WHERE at < ?", (oldest,))
@@ -306,6 +339,35 @@ class SqliteLedger(Ledger):
                 "the sqlite ledger works inside the spool's transaction: pass it as tx"
             )
         return tx
+
+
+def read_spent_until(tx: Transaction, now: float) -> float | None:
+    """Return what `SqliteLedger.spent_until` would, from a database that is only looked at."""
+    named = "SELECT 1 FROM sqlite_schema WHERE name = 'limit_lost'"
+    return _last_end(_lost_windows(tx), now) if tx.execute(named).fetchone() else None
+
+
+def _lost_windows(tx: Transaction) -> frozenset[tuple[Period, int]]:
+    moments = [row[0] for row in tx.execute("SELECT at FROM limit_lost")]
+    return frozenset(window for at in moments for window in windows_of(at))
+
+
+def _last_end(windows: Iterable[tuple[Period, int]], now: float) -> float | None:
+    ends = [float(start + PERIOD_SECONDS[period]) for period, start in windows]
+    return max((end for end in ends if end > now), default=None)
+
+
+def _third_last_day(tx: Transaction) -> float:
+    """Return when the third last of the days began in which credits were taken.
+
+    What came later is never forgotten, whatever the clock says: one that is days ahead for a while
+    would have the budget of the real day granted again once it is set right.
+    """
+    row = tx.execute(
+        """SELECT DISTINCT start FROM limit_window WHERE period = 'daily'
+        ORDER BY start DESC LIMIT 1 OFFSET 2"""
+    ).fetchone()
+    return float("-inf") if row is None else float(row[0])
 
 
 def _open_reader(path: str) -> sqlite3.Connection:

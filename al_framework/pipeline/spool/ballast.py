@@ -50,14 +50,20 @@ class Ballast:
         return True
 
     def release(self) -> bool:
-        """Give the room back; return whether there was any."""
-        try:
-            self._path.unlink()
-        except OSError:  # there is none, or the disk has worse troubles
+        """Give the room back to a full disk; return whether there was any."""
+        if not self.remove():
             return False
         _LOG.info(
             "spool '%s': the disk is full; used up the ballast to go on delivering", self._directory
         )
+        return True
+
+    def remove(self) -> bool:
+        """Remove it, since nothing is left that would need it; return whether there was any."""
+        try:
+            self._path.unlink()
+        except OSError:  # there is none, or the disk has worse troubles
+            return False
         return True
 
 

@@ -1,15 +1,19 @@
 """How the spool is at the moment, read from its index."""
 
 import sqlite3
+from pathlib import Path
 
 from al_framework.api import SpoolHealth
 from al_framework.pipeline.spool.notes import UNCLEAN_RESTARTS, read_note
 
 
 def read_health(
-    tx: sqlite3.Connection, *, now: float, full_disk: bool, fsync_p99_s: float | None
+    tx: sqlite3.Connection, directory: Path, *, now: float, limits_spent_until: float | None
 ) -> SpoolHealth:
-    """Return how it is; the time this takes grows with the dead letters, not with the backlog."""
+    """Return how it is, but for what one process alone knows of the disk.
+
+    The time this takes grows with the dead letters, not with the backlog.
+    """
     items, size = tx.execute("SELECT items, bytes FROM total").fetchone()
     # In the order of their numbers, which the planner would not choose.
     oldest = tx.execute(
@@ -26,9 +30,9 @@ def read_health(
         oldest_s=None if oldest is None else max(0.0, now - oldest[0]),
         dead_items=dead_items,
         dead_bytes=dead_bytes,
-        full_disk=full_disk,
-        fsync_p99_s=fsync_p99_s,
         unclean_restarts=read_note(tx, UNCLEAN_RESTARTS),
+        set_aside=_count_set_aside(directory),
+        limits_spent_until=limits_spent_until,
     )
 
 
@@ -46,3 +50,13 @@ def sinks_with_something(tx: sqlite3.Connection) -> tuple[str, ...]:
             return tuple(sorted(sinks))
         last = row[0]
         sinks.add(last)
+
+
+def _count_set_aside(directory: Path) -> int:
+    # An index that was set aside has its log and its shared memory beside it.
+    indexes = [
+        path
+        for path in directory.glob("spool.db.corrupt-*")
+        if not path.name.endswith(("-wal", "-shm"))
+    ]
+    return len(indexes) + sum(1 for _ in directory.glob("damaged/*"))

@@ -1,41 +1,35 @@
 """The index's connections and transactions.
 
 One connection writes and one reads, whatever the number of threads: both are opened when first
-needed, and again in the child of a fork. Every write transaction, every checkpoint and the closing
-happen under the spool's lock. That keeps waiting times short (SQLite's own waiting is ten times
-slower at the tail), and no commit can ever overlap a checkpoint, which spares us the corruption bug
-of SQLite's WAL reset (3.7.0 to 3.51.2).
+needed, closed before a fork, and opened again in parent and child. Every write transaction, every
+checkpoint and the closing happen under the spool's lock. That keeps waiting times short (SQLite's
+own waiting is ten times slower at the tail), and no commit can ever overlap a checkpoint, which
+spares us the corruption bug of SQLite's WAL reset (3.7.0 to 3.51.2).
 """
 
 import errno
-import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 from al_framework.api import Clock, SpoolDiskFullError, SpoolError
+from al_framework.pipeline.crossing import Crossing
 from al_framework.pipeline.forking import tell_after_fork, tell_around_fork
 from al_framework.pipeline.spool.ballast import Ballast
 from al_framework.pipeline.spool.failpoints import Failpoint
-from al_framework.pipeline.spool.lives import was_cut_short
 from al_framework.pipeline.spool.locking import FileLock
+from al_framework.pipeline.spool.soundness import connect, is_damage, is_sound, set_aside
 
-_LOG = logging.getLogger(__name__)
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 # What SQLite answers when a quota or a limit of the process is reached, and not the disk's end.
 _CANNOT_WRITE = sqlite3.SQLITE_IOERR_WRITE
-_BUSY_TIMEOUT_S = 10.0
 # With less than this on the disk the ballast is used up before the index needs it.
 _INDEX_NEEDS_BYTES = 1 << 20
-# Looking through an index of this size takes some 50 ms; a larger one is believed until its damage
-# shows. `Spool.verify` looks through any.
-_CHECK_BYTES = 16 << 20
 _FORK_WAIT_S = 5.0
+_LOG_BYTES = 8 << 20  # twice what SQLite lets it grow to before a checkpoint
 
 
 @contextmanager
@@ -60,8 +54,8 @@ class Database:
 
     Args:
         directory: The spool's directory.
-        prepare: Called in a transaction of its own after each opening, with whether an earlier
-            index was found damaged and set aside.
+        prepare: Called in a transaction of its own when this process first uses an index, with
+            whether an earlier one was found damaged and set aside.
         ballast: Given back when the disk has no room for the index.
         clock: Time.
         failpoint: As for `Spool`.
@@ -83,29 +77,35 @@ class Database:
         self._clock = clock
         self._failpoint = failpoint
         self._is_suspect = False
+        self._was_damaged = False
         self._lock = FileLock(directory / "write.lock")
         self._read_mutex = threading.Lock()
         self._writer: sqlite3.Connection | None = None
         self._reader: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None
+        self._is_prepared = False
         self._is_open = False
-        self._inherited: list[sqlite3.Connection | None] = []
-        self._held_for_fork: list[Callable[[], None]] = []
+        self._owner: int | None = None  # the thread that has the lock
+        self._users: list[int] = []  # threads that are at it, once for each reason
+        self._inherited: list[sqlite3.Connection] = []
+        self._crossing: Crossing | None = None
+        self._is_lost = False
+        self._held_for_fork: dict[int, list[Callable[[], None]]] = {}  # by thread
         tell_after_fork(self)
         tell_around_fork(self)
 
     def open(self) -> None:
         """Open the index, setting it aside under another name if it is damaged."""
-        with self._lock:
+        with self._alone():
             self._make_room()
             self._create()
             self._is_open = True
             try:
-                if self._is_sound(thorough=False):
+                if is_sound(self._path, thorough=False):
                     try:
-                        self._connect(damaged=False)
+                        self._connect()
                     except sqlite3.DatabaseError as exc:
-                        if not _is_damage(exc):
+                        if not is_damage(exc):
                             raise
                         self._replace()
                 else:
@@ -118,17 +118,19 @@ class Database:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the spool's lock."""
-        with self._lock:
+        with self._alone():
             self._check_open()
+            if self._was_damaged:  # it was set aside, and building the new one has failed
+                self._create()
             if self._identity_on_disk() != self._identity:
                 # Another process has found the index damaged and built a new one.
                 self._disconnect()
-            elif self._is_suspect and not self._is_sound(thorough=True):
-                self._disconnect()
+                self._is_prepared = False
+            elif self._is_suspect and not is_sound(self._path, thorough=True):
                 self._replace()
             self._is_suspect = False
             if self._writer is None:
-                self._connect(damaged=False)
+                self._connect()
             yield
 
     @contextmanager
@@ -152,11 +154,15 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
         """Read what is committed, without waiting for writers."""
-        with self._read_mutex:
+        self._check_open()
+        if self._is_replaced():
+            with self.locked():
+                pass
+        with self._read_mutex, self._in_use():
             self._check_open()
             try:
                 if self._reader is None:
-                    self._reader = _connect(f"file:{quote(str(self._path))}?mode=ro")
+                    self._reader = connect(self._path, read_only=True)
                 yield self._reader
             except sqlite3.Error as exc:
                 self._look_into(exc)
@@ -176,56 +182,116 @@ class Database:
     def faults(self) -> tuple[str, ...]:
         """Return what SQLite finds wrong with the index, the first hundred of it."""
         self._check_open()
-        connection = _connect(f"file:{quote(str(self._path))}?mode=ro")
-        try:
-            rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(100)")]
-        except sqlite3.DatabaseError as exc:
-            if not _is_damage(exc):
-                raise
-            rows = [str(exc)]
-        finally:
-            connection.close()
+        with self._in_use():
+            connection = connect(self._path, read_only=True)
+            try:
+                rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(100)")]
+            except sqlite3.DatabaseError as exc:
+                if not is_damage(exc):
+                    raise
+                rows = [str(exc)]
+            finally:
+                connection.close()
         return () if rows == ["ok"] else tuple(rows)
 
     def close(self) -> None:
         """Close both connections; the last process to do so empties the log."""
-        with self._lock:
+        with self._alone():
             self._disconnect()
-            self._is_open = False
+            self._is_open = self._is_prepared = False
         self._lock.close()
 
     def before_fork(self) -> None:
-        """Let no thread be in the middle of SQLite while the process is copied.
-
-        SQLite counts its locks per process: a child would inherit those of a transaction that
-        nobody ends there, and find the index locked for good.
-        """
+        """Let nothing of SQLite cross the fork, and no thread use it meanwhile."""
+        held: list[Callable[[], None]] = []
+        self._held_for_fork[threading.get_ident()] = held  # two threads may fork at once
         if self._lock.hold_threads(_FORK_WAIT_S):
-            self._held_for_fork.append(self._lock.let_threads_go)
+            held.append(self._lock.let_threads_go)
         if self._read_mutex.acquire(timeout=_FORK_WAIT_S):
-            self._held_for_fork.append(self._read_mutex.release)
+            held.append(self._read_mutex.release)
+        try:
+            if len(held) == len(("threads", "readers")):
+                self._let_go()
+        finally:
+            open_here = self._writer or self._reader or self._inherited or self._users
+            self._crossing = Crossing(self._path) if open_here else None
 
     def after_fork_in_parent(self) -> None:
         """Let the threads go on."""
-        while self._held_for_fork:
-            self._held_for_fork.pop()()
+        for let_go in reversed(self._held_for_fork.pop(threading.get_ident(), [])):
+            let_go()
 
     def after_fork(self) -> None:
-        """Leave the connections to the parent."""
+        """Begin with an index that this process has never used."""
         # Kept, not closed: SQLite forbids even closing a connection on the other side of a fork.
-        self._inherited += [self._writer, self._reader]
+        self._inherited += [one for one in (self._writer, self._reader) if one is not None]
         self._writer = self._reader = None
+        self._is_prepared = False
         self._read_mutex = threading.Lock()
-        self._held_for_fork = []
+        self._held_for_fork = {}
+        # In the middle of something SQLite has more locks than can be had again.
+        in_the_middle, self._users, self._owner = bool(self._users), [], None
+        if self._crossing is not None:
+            self._is_lost = in_the_middle or not self._crossing.hold_locks()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._lock, self._in_use():
+            self._owner = threading.get_ident()
+            try:
+                yield
+            finally:
+                self._owner = None
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        me = threading.get_ident()
+        self._users.append(me)
+        try:
+            yield
+        finally:
+            with suppress(ValueError):  # this is the child of a fork in the middle of it
+                self._users.remove(me)
+
+    def _let_go(self) -> None:
+        """Close both connections, quickly: the log is neither worked off nor removed.
+
+        That is what SQLite does unless the last connection of a process is one that may write; so
+        it needs no lock of the spool, which another process may hold for long.
+        """
+        if self._writer is not None:
+            if self._reader is None:
+                self._reader = connect(self._path, read_only=True)
+            self._reader.execute("SELECT 1 FROM sqlite_schema").fetchone()  # opens the file
+            self._writer.close()
+            self._writer = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+    def _is_replaced(self) -> bool:
+        """Tell whether this process still looks at an index that another one has set aside."""
+        if self._identity is None or self._owner == threading.get_ident():
+            return False
+        with suppress(SpoolError):  # it is missing for a moment while it is replaced
+            return self._identity_on_disk() != self._identity
+        return False
 
     def _check_open(self) -> None:
         if not self._is_open:
             raise SpoolError(f"spool '{self._directory}': it is not open; call open() first")
+        if self._is_lost:
+            raise SpoolError(
+                f"spool '{self._directory}': this process was forked while its parent was in the"
+                " middle of using the spool; fork again, or build the collector after the fork"
+            )
 
     def _create(self) -> None:
-        # Made here, since SQLite would leave the permissions to the umask.
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.close(descriptor)
+        # Made here, since SQLite would leave the permissions to the umask. One that is there is not
+        # opened: closing it would give back SQLite's own locks, if this process has it in use.
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with suppress(FileExistsError):
+            os.close(os.open(self._path, flags, 0o600))
 
     def _make_room(self) -> None:
         disk = os.statvfs(self._directory)
@@ -243,56 +309,19 @@ class Database:
     def _look_into(self, exc: BaseException) -> None:
         """Let an error that the index has caused have its consequences at the next lock."""
         if isinstance(exc, sqlite3.Error):
-            self._is_suspect = self._is_suspect or _is_damage(exc)
+            self._is_suspect = self._is_suspect or is_damage(exc)
             if _is_full(exc):  # for the next attempt, which is to come through
                 self._ballast.release()
-
-    def _is_sound(self, *, thorough: bool) -> bool:
-        """Tell whether the index can be used, as far as a look is worth its time.
-
-        Not thoroughly, it is looked through after a process has ended without closing it, and only
-        if that is soon done: what else is damaged shows when it is used.
-        """
-        try:
-            connection = _connect(f"file:{quote(str(self._path))}")
-            try:
-                if not thorough and not _needs_check(connection):
-                    return True
-                rows = connection.execute("PRAGMA quick_check(1)").fetchall()
-            finally:
-                connection.close()
-        except sqlite3.DatabaseError as exc:
-            if _is_damage(exc):
-                return False
-            raise
-        return rows == [("ok",)]
 
     def _replace(self) -> None:
         """Set the damaged index aside and begin a new one."""
         self._disconnect()
-        self._set_aside(self._clock.time())
+        self._is_prepared = False
+        set_aside(self._path, self._clock.time())
+        self._was_damaged = True
         self._failpoint("set_aside")
         self._create()
-        self._connect(damaged=True)
-
-    def _set_aside(self, now: float) -> None:
-        aside = f"{self._path}.corrupt-{int(now)}"
-        count = 0
-        while os.path.lexists(aside):
-            count += 1
-            aside = f"{self._path}.corrupt-{int(now)}-{count}"
-        _LOG.error(
-            "spool '%s': its index is damaged; it is kept as '%s' and built anew from the group"
-            " files: what they hold is delivered again, and every open limit window counts as"
-            " spent",
-            self._directory,
-            aside,
-        )
-        # The index first: SQLite discards a log without an index, but would replay a stale one.
-        self._path.rename(aside)
-        for suffix in ("-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                Path(f"{self._path}{suffix}").rename(f"{aside}{suffix}")
+        self._connect()
 
     def _identity_on_disk(self) -> tuple[int, int]:
         try:
@@ -304,15 +333,25 @@ class Database:
             ) from exc
         return status.st_dev, status.st_ino
 
-    def _connect(self, *, damaged: bool) -> None:
-        self._identity = self._identity_on_disk()
-        writer = _connect(f"file:{quote(str(self._path))}")
-        self._writer = writer
-        writer.execute("PRAGMA journal_mode = WAL").fetchall()
-        writer.execute("PRAGMA synchronous = FULL")
-        writer.execute("PRAGMA fullfsync = ON")  # macOS; no effect elsewhere
-        with self.transaction() as tx:
-            self._prepare(tx, damaged)
+    def _connect(self) -> None:
+        try:
+            self._identity = self._identity_on_disk()
+            writer = connect(self._path)
+            self._writer = writer
+            writer.execute("PRAGMA journal_mode = WAL").fetchall()
+            writer.execute("PRAGMA synchronous = FULL")
+            writer.execute("PRAGMA fullfsync = ON")  # macOS; no effect elsewhere
+            # A slow reader makes the log grow; when it lets go the file must not stay so large.
+            writer.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}").fetchall()
+            if not self._is_prepared:  # what follows a fork in the parent goes on as before
+                with self.transaction() as tx:
+                    self._prepare(tx, self._was_damaged)
+        except BaseException:
+            self._disconnect()
+            self._identity = None  # the next one to take the lock tries again
+            self._is_prepared = False
+            raise
+        self._is_prepared, self._was_damaged = True, False
 
     def _disconnect(self) -> None:
         with self._read_mutex:
@@ -324,27 +363,6 @@ class Database:
         self._writer = None
 
 
-def _is_damage(exc: sqlite3.Error) -> bool:
-    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
-
-
 def _is_full(exc: sqlite3.Error) -> bool:
     code = getattr(exc, "sqlite_errorcode", 0)
     return code & 0xFF == sqlite3.SQLITE_FULL or code == _CANNOT_WRITE
-
-
-def _needs_check(connection: sqlite3.Connection) -> bool:
-    pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
-    tables = "SELECT 1 FROM sqlite_schema WHERE name = 'life'"
-    if size > _CHECK_BYTES or connection.execute(tables).fetchone() is None:
-        return False
-    return was_cut_short(connection)
-
-
-def _connect(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S
-    )
-    connection.execute("PRAGMA trusted_schema = OFF")
-    return connection

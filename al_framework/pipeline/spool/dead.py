@@ -7,25 +7,28 @@ go, which is counted and said.
 import json
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from al_framework.api import Clock, Datapoint, SpoolError, datapoint_from_dict
+from al_framework.api import Clock, Datapoint, SpoolError
 from al_framework.pipeline.limits.base import Ledger
-from al_framework.pipeline.spool.batches import take_place
+from al_framework.pipeline.spool.ageing import is_believable
 from al_framework.pipeline.spool.database import Database, translated
 from al_framework.pipeline.spool.directory import GroupFiles
-from al_framework.pipeline.spool.ending import Ending, batch_of, is_stored
-from al_framework.pipeline.spool.groupfile import read_item
+from al_framework.pipeline.spool.ending import Ending
+from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
 from al_framework.pipeline.spool.items import decode_meta
 from al_framework.pipeline.spool.lives import add_to_tally
 from al_framework.pipeline.spool.records import CorruptItemError, Place, SpoolLimits
-from al_framework.pipeline.spool.schema import DEAD, EVICTED, PENDING
+from al_framework.pipeline.spool.retrying import Retrial, dead_of, is_living, read_datapoint
+from al_framework.pipeline.spool.schema import DEAD, EVICTED
 from al_framework.pipeline.spool.seen import deliveries_of, record_results
 
 _LOG = logging.getLogger(__name__)
 _GROUP = 64  # letters a transaction: the spool's lock is not for long, and a sync not for one
+_PAYING_GROUP = 16  # as many credits are lost at most if the process is killed meanwhile
 _ENDED = "coalesce(ended_at, accepted_at)"  # indexes of early versions do not tell
 
 
@@ -77,6 +80,7 @@ class DeadLetters:
         clock: Time.
         life: Tells the number of this process's life with the spool.
         limits: How many to keep, and for how long.
+        failpoint: As for `Spool`.
     """
 
     def __init__(  # noqa: PLR0913 - what it shares with the spool, keyword-only
@@ -88,6 +92,7 @@ class DeadLetters:
         clock: Clock,
         life: Callable[[], int],
         limits: SpoolLimits,
+        failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._database = database
         self._files = files
@@ -95,6 +100,10 @@ class DeadLetters:
         self._clock = clock
         self._life = life
         self._limits = limits
+        self._failpoint = failpoint
+        self._retrial = Retrial(
+            database, files, ledger=ledger, clock=clock, life=life, failpoint=failpoint
+        )
 
     def list(self, *, sink: str | None = None, limit: int | None = None) -> tuple[DeadLetter, ...]:
         """Return the dead letters, the oldest first.
@@ -135,7 +144,7 @@ class DeadLetters:
                 " 'al dead list'"
             )
         try:
-            return self._read(*row)
+            return read_datapoint(self._files, *row)
         except CorruptItemError as exc:
             raise SpoolError(
                 f"spool '{self._files.directory}': dead letter {item_id!r} cannot be read: {exc}"
@@ -146,8 +155,7 @@ class DeadLetters:
     ) -> RetryReport:
         """Have dead letters delivered after all.
 
-        What they had paid was given back unless some sink holds the picture, so they pay anew. A
-        letter whose file is damaged stays where it is.
+        What they had paid was given back unless some sink holds the picture, so they pay anew.
 
         Args:
             item_ids: These; None for all.
@@ -159,27 +167,9 @@ class DeadLetters:
             SpoolError: The spool cannot be used.
         """
         retried = limited = 0
-        for group in self._groups(item_ids, sink):
-            owed = {item_id: self._owes(item_id) for item_id in group}
-            paid: set[str] = set()
-            done: set[str] = set()
-            try:
-                if not self._ledger.transactional:  # it may be far away: not under the lock
-                    paid.update(i for i, strategy in owed.items() if self._pay(strategy, i, None))
-                with (
-                    translated(self._files.directory),
-                    self._database.locked(),
-                    self._database.transaction() as tx,
-                ):
-                    if self._ledger.transactional:
-                        paid.update(i for i, strategy in owed.items() if self._pay(strategy, i, tx))
-                    revived = {item_id: self._revive(tx, item_id, sink) for item_id in paid}
-                done.update(item_id for item_id, count in revived.items() if count)
-            finally:
-                if not self._ledger.transactional:
-                    Ending(tokens=sorted(paid - done)).settle(self._ledger)
-            retried += sum(revived.values())
-            limited += len(set(group) - paid)
+        for group in self._groups(item_ids, sink, size=_PAYING_GROUP):
+            one = self._retrial.retry(group, sink)
+            retried, limited = retried + one[0], limited + one[1]
         return RetryReport(retried=retried, limited=limited)
 
     def drop(self, *, item_ids: Sequence[str] | None = None, sink: str | None = None) -> int:
@@ -200,8 +190,11 @@ class DeadLetters:
         Raises:
             SpoolError: The spool cannot be used.
         """
-        limits = self._limits
-        excess = self._excess(self._clock.time() - limits.dead_max_age_s, limits.dead_max_bytes)
+        limits, now = self._limits, self._clock.time()
+        with translated(self._files.directory):
+            believable = is_believable(self._database, now)
+        before = now - limits.dead_max_age_s if believable else float("-inf")
+        excess = self._excess(before, limits.dead_max_bytes)
         dropped = sum(
             self._drop(excess[start : start + _GROUP], None)
             for start in range(0, len(excess), _GROUP)
@@ -218,22 +211,36 @@ class DeadLetters:
         return dropped
 
     def _excess(self, before: float, max_bytes: int) -> Sequence[str]:
+        """Return the letters that are too old, or too many for the room that letters may take.
+
+        A group file goes as a whole: where nothing else is left in one, all of it counts.
+        """
         with translated(self._files.directory), self._database.read() as tx:
             rows = tx.execute(
-                f"""SELECT item_id, image_bytes + meta_bytes, max({_ENDED}) AS ended
-                FROM delivery JOIN item USING (number) WHERE state = {DEAD}
-                GROUP BY number ORDER BY ended, number"""  # noqa: S608 - constants
+                f"""SELECT item_id, file, image_bytes + meta_bytes, max({_ENDED}) AS ended,
+                    group_file.bytes, group_file.items
+                FROM delivery JOIN item USING (number) JOIN group_file USING (file)
+                WHERE state = {DEAD} GROUP BY number ORDER BY ended, number"""  # noqa: S608 - constants
             ).fetchall()
-        held = sum(size for _, size, _ in rows)
+        letters = Counter(file for _, file, *_ in rows)
+        alone = {file for _, file, *_, items in rows if letters[file] == items}
+        held = sum(size for _, file, size, *_ in rows if file not in alone)
+        held += sum({file: size for _, file, _, _, size, _ in rows if file in alone}.values())
         excess = []
-        for item_id, size, ended in rows:
+        for item_id, file, size, ended, file_bytes, _ in rows:
             if ended >= before and held <= max_bytes:
                 break
             excess.append(item_id)
-            held -= size
+            letters[file] -= 1
+            if file not in alone:
+                held -= size
+            elif not letters[file]:
+                held -= file_bytes
         return excess
 
-    def _groups(self, item_ids: Sequence[str] | None, sink: str | None) -> Iterator[Sequence[str]]:
+    def _groups(
+        self, item_ids: Sequence[str] | None, sink: str | None, *, size: int = _GROUP
+    ) -> Iterator[Sequence[str]]:
         """Yield the names of those that are dead letters, some at a time, the oldest first."""
         with translated(self._files.directory), self._database.read() as tx:
             rows = tx.execute(
@@ -244,57 +251,8 @@ class DeadLetters:
             ).fetchall()
         wanted = None if item_ids is None else set(item_ids)
         names = [item_id for (item_id,) in rows if wanted is None or item_id in wanted]
-        for start in range(0, len(names), _GROUP):
-            yield names[start : start + _GROUP]
-
-    def _owes(self, item_id: str) -> str | None:
-        """Return the strategy that has to pay anew; None if what was paid has not been given back.
-
-        It has been if every delivery ended and no sink holds the picture.
-        """
-        with translated(self._files.directory), self._database.read() as tx:
-            row = tx.execute(
-                f"""SELECT file, offset, image_bytes, meta_bytes FROM item AS i WHERE item_id = ?
-                AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.number = i.number
-                    AND (d.stored = 1 OR d.state = {PENDING}))""",  # noqa: S608 - constant
-                (item_id,),
-            ).fetchone()
-        if row is None:
-            return None
-        try:
-            return self._read(*row).strategy
-        except CorruptItemError:  # it cannot be delivered either, which the sink's turn will show
-            return None
-
-    def _pay(self, strategy: str | None, item_id: str, tx: sqlite3.Connection | None) -> bool:
-        if strategy is None:
-            return True
-        return self._ledger.reserve((strategy,), item_id, self._clock.time(), tx) is not None
-
-    def _revive(self, tx: sqlite3.Connection, item_id: str, sink: str | None) -> int:
-        """Let the dead deliveries of a datapoint wait again; return how many there are."""
-        rows = _dead(tx, item_id, sink)
-        if not rows:  # another process was faster
-            return 0
-        number = rows[0][0]
-        ended = all(delivery.state != "pending" for delivery in deliveries_of(tx, number))
-        if ended and not is_stored(tx, number):
-            # Whoever offers the next picture sees that the batch is as full as it will be.
-            names = tuple(name for _, name, _ in rows)
-            take_place(tx, batch_of(tx, number), None, sinks=names, now=self._clock.time())
-        for _, name, life in rows:
-            if _is_living(tx, life):
-                add_to_tally(tx, life, name, "dead", -1)
-            else:
-                life = self._life()  # noqa: PLW2901 - it is ours now
-                add_to_tally(tx, life, name, "recovered")
-            tx.execute(
-                f"""UPDATE delivery SET state = {PENDING}, life = ?, due = ?, attempts = 0,
-                    faults = 0, crashes = 0, ended_at = NULL
-                WHERE number = ? AND sink = ?""",  # noqa: S608 - constant
-                (life, self._clock.time(), number, name),
-            )
-        return len(rows)
+        for start in range(0, len(names), size):
+            yield names[start : start + size]
 
     def _drop(self, item_ids: Sequence[str], sink: str | None) -> int:
         ending, count = Ending(), 0
@@ -302,17 +260,18 @@ class DeadLetters:
             with self._database.transaction() as tx:
                 for item_id in item_ids:
                     count += self._bury(tx, item_id, sink, ending)
-            for file in ending.files:  # after the commit, as always
-                self._files.remove(file, self._clock.time())
+                self._failpoint("buried")
+            self._failpoint("dropped")
+            ending.clear(self._files, self._clock.time())
         return count
 
     def _bury(self, tx: sqlite3.Connection, item_id: str, sink: str | None, ending: Ending) -> int:
-        rows = _dead(tx, item_id, sink)
+        rows = dead_of(tx, item_id, sink)
         if not rows:
             return 0
         number = rows[0][0]
         for _, name, life in rows:
-            if _is_living(tx, life):
+            if is_living(tx, life):
                 add_to_tally(tx, life, name, "dead", -1)
                 add_to_tally(tx, life, name, "evicted")
             tx.execute(
@@ -351,28 +310,3 @@ class DeadLetters:
                 return str(values["frame_id"])
         except (OSError, ValueError, KeyError, TypeError):
             return ""
-
-    def _read(self, file: str, offset: int, image_bytes: int, meta_bytes: int) -> Datapoint:
-        place = Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes)
-        image, meta = read_item(self._files.path(file), place)
-        try:
-            return datapoint_from_dict(decode_meta(meta)[0], image=image)
-        except ValueError as exc:
-            raise CorruptItemError(f"group file {file!r}, offset {offset}: {exc}") from exc
-
-
-def _dead(tx: sqlite3.Connection, item_id: str, sink: str | None) -> list[tuple[int, str, int]]:
-    """Return datapoint, sink and life of the dead deliveries of a datapoint."""
-    return tx.execute(
-        f"""SELECT number, sink, life FROM delivery JOIN item USING (number)
-        WHERE item_id = ?1 AND state = {DEAD} AND (?2 IS NULL OR sink = ?2)""",  # noqa: S608 - constant
-        (item_id, sink),
-    ).fetchall()
-
-
-def _is_living(tx: sqlite3.Connection, life: int) -> bool:
-    """Tell whether somebody still reports for a life by its own number."""
-    row = tx.execute(
-        "SELECT 1 FROM life WHERE life = ? AND heir IS NULL AND process <> ''", (life,)
-    ).fetchone()
-    return row is not None

@@ -132,13 +132,23 @@ class GroupFiles:
                     if path.suffix == SUFFIX and path.is_file() and not path.is_symlink():
                         yield f"{hour.name}/{path.name}"
 
+    def keep_copy(self, file: str) -> Path:
+        """Keep a group file for a person under a second name, and return where that is."""
+        target = self._aside(file)
+        with suppress(FileExistsError):  # it was kept when the index was last built anew
+            os.link(self.path(file), target)
+        return target
+
     def set_aside(self, file: str) -> Path:
         """Move a group file out of the way, for a person to look at, and return where it is."""
-        place = self.directory / "damaged"
-        place.mkdir(mode=0o700, exist_ok=True)
-        target = place / file.replace("/", "-")
+        target = self._aside(file)
         self.path(file).rename(target)
         return target
+
+    def _aside(self, file: str) -> Path:
+        place = self.directory / "damaged"
+        place.mkdir(mode=0o700, exist_ok=True)
+        return place / file.replace("/", "-")
 
     def require_free(self, needed: int, min_free_bytes: int) -> None:
         """Refuse to fill the disk up.

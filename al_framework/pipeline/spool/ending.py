@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from al_framework.api import AlFrameworkError, Target
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.batches import give_place_back
+from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.records import BatchKey
 from al_framework.pipeline.spool.seen import deliveries_of, record_results
 
 _LOG = logging.getLogger(__name__)
+_PAID_BY = "credit of "  # and the datapoint: the name of the note that says by which token it paid
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,11 +48,30 @@ class Ending:
 
     def remove(self, tx: sqlite3.Connection, number: int) -> None:
         """Remove the rows of a datapoint."""
-        (file,) = tx.execute("SELECT file FROM item WHERE number = ?", (number,)).fetchone()
+        file, item_id = tx.execute(
+            "SELECT file, item_id FROM item WHERE number = ?", (number,)
+        ).fetchone()
+        tx.execute("DELETE FROM note WHERE name = ?", (_PAID_BY + item_id,))
         tx.execute("DELETE FROM delivery WHERE number = ?", (number,))
         tx.execute("DELETE FROM item WHERE number = ?", (number,))
         if tx.execute("SELECT 1 FROM item WHERE file = ? LIMIT 1", (file,)).fetchone() is None:
             self.files.append(file)
+
+    def clear(self, files: GroupFiles, now: float) -> None:
+        """Remove the files that nobody needs any more; the rows are committed, the lock is held.
+
+        One that cannot be removed means nothing without its rows, and is swept away some day.
+        """
+        for file in self.files:
+            try:
+                files.remove(file, now)
+            except OSError as exc:
+                _LOG.warning(
+                    "spool '%s': cannot remove group file %r, which nobody needs: %s",
+                    files.directory,
+                    file,
+                    exc,
+                )
 
     def settle(self, ledger: Ledger) -> None:
         """Give back the credits that are not part of the transaction; the lock is free by now."""
@@ -64,8 +85,15 @@ class Ending:
         if ledger.transactional:
             ledger.release(item_id, tx)
         else:
-            self.tokens.append(item_id)
+            self.tokens.append(_take_token(tx, item_id))
         give_place_back(tx, batch_of(tx, number))
+
+
+def note_token(tx: sqlite3.Connection, item_id: str, token: str) -> None:
+    """Note by which token a datapoint has paid, where that is not its own name."""
+    tx.execute(
+        "INSERT OR REPLACE INTO note (name, value) VALUES (?, ?)", (_PAID_BY + item_id, token)
+    )
 
 
 def is_stored(tx: sqlite3.Connection, number: int) -> bool:
@@ -82,6 +110,14 @@ def batch_of(tx: sqlite3.Connection, number: int) -> BatchKey:
         "SELECT workspace, project, batch_name FROM item WHERE number = ?", (number,)
     ).fetchone()
     return BatchKey(name=name, target=Target(workspace=workspace or None, project=project or None))
+
+
+def _take_token(tx: sqlite3.Connection, item_id: str) -> str:
+    """Return the token by which a datapoint has paid, and forget it: it is given back once."""
+    row = tx.execute(
+        "DELETE FROM note WHERE name = ? RETURNING value", (_PAID_BY + item_id,)
+    ).fetchone()
+    return item_id if row is None else str(row[0])
 
 
 def _item_id(tx: sqlite3.Connection, number: int) -> str:

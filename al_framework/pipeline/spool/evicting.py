@@ -1,7 +1,7 @@
 """Removing datapoints that still wait: because they are too old, or because others need the room.
 
 That is against the promise to lose nothing, so it happens only where the configuration asks for
-it. A datapoint goes as a whole or not at all, and only if no sink can hold anything of it.
+it. A datapoint goes as a whole or not at all, and only if no sink is known to hold anything of it.
 """
 
 import json
@@ -60,12 +60,17 @@ def overdue(tx: sqlite3.Connection, before: float) -> list[int]:
 def evict(
     tx: sqlite3.Connection, number: int, *, reason: str, ledger: Ledger, ending: Ending
 ) -> None:
-    """Remove a datapoint: its credit returns to its own window, its place to its batch."""
+    """Remove a datapoint: its credit returns to its own window, its place to its batch.
+
+    Not those of one that was ever handed to a sink: the answer may be what got lost, and not the
+    picture. It goes all the same, since a sink that answers nobody would fill the spool with what
+    has been tried once, and its credit stays spent, so the budget holds.
+    """
     rows = tx.execute("SELECT sink, life FROM delivery WHERE number = ?", (number,)).fetchall()
     for sink, life in rows:
         add_to_tally(tx, life, sink, "evicted")
     tx.execute(
-        "UPDATE delivery SET state = ?, result = ? WHERE number = ?",
+        "UPDATE delivery SET state = ?, result = ?, stored = tries > 0 WHERE number = ?",
         (EVICTED, json.dumps({"reason": reason}), number),
     )
     ending.conclude(tx, number, ledger)

@@ -18,6 +18,7 @@ from al_framework.pipeline.spool.records import CorruptItemError, Place
 MAGIC = b"\xa1ALS\r\n\x1a\n"
 VERSION = 1
 FOOTER = struct.Struct(">8sHQQ32s")
+MAX_FILE_BYTES = 1 << 28
 _BUFFERS_PER_CALL = 512  # POSIX promises 16, Linux and macOS take 1024
 
 
@@ -72,10 +73,18 @@ def read_item(path: Path, place: Place) -> tuple[bytes, bytes]:
     image_bytes, meta_bytes = place.image_bytes, place.meta_bytes
     try:
         with path.open("rb") as file:
+            # A damaged index may say anything: nothing of that size is even asked for.
+            if not _lies_within(place, os.fstat(file.fileno()).st_size):
+                raise CorruptItemError(
+                    f"group file {path.name!r}, offset {place.offset!r}: the datapoint does not lie"
+                    " within it, by what the index says"
+                )
             file.seek(place.offset)
             data = file.read(image_bytes + meta_bytes + FOOTER.size)
     except OSError as exc:
         raise CorruptItemError(f"group file {path.name!r}: {exc.strerror or exc}") from exc
+    except ValueError as exc:  # a name with a zero byte
+        raise CorruptItemError(f"group file {path.name!r}: {exc}") from exc
     image, meta = data[:image_bytes], data[image_bytes : image_bytes + meta_bytes]
     if data[image_bytes + meta_bytes :] != _footer(image, meta):
         raise CorruptItemError(
@@ -105,6 +114,25 @@ def scan_group(data: bytes) -> Iterator[tuple[Place, bytes]]:
         if data[position : position + FOOTER.size] == _footer(image, meta):
             yield Place(offset=start, image_bytes=image_bytes, meta_bytes=meta_bytes), meta
             end = start
+
+
+def _lies_within(place: Place, size: int) -> bool:
+    numbers: tuple[object, ...] = (place.offset, place.image_bytes, place.meta_bytes)
+    if not all(isinstance(number, int) and number >= 0 for number in numbers):
+        return False
+    return place.offset + place.image_bytes + place.meta_bytes + FOOTER.size <= size
+
+
+def read_group(path: Path) -> bytes:
+    """Return all of a group file.
+
+    Raises:
+        OSError: It cannot be read, or is far larger than any group of ours: a foreign file must not
+            fill the memory.
+    """
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+    return path.read_bytes()
 
 
 def _footer(image: bytes, meta: bytes) -> bytes:

@@ -4,13 +4,23 @@ Every write after the lease carries its owner, so a worker whose lease has gone 
 nothing any more.
 """
 
+import errno
 import itertools
 import json
+import logging
+import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from al_framework.api import Clock, Datapoint, LeaseLostError, Receipt, datapoint_from_dict
+from al_framework.api import (
+    Clock,
+    Datapoint,
+    LeaseLostError,
+    Receipt,
+    SpoolError,
+    datapoint_from_dict,
+)
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.agenda import Agenda
 from al_framework.pipeline.spool.database import Database, translated
@@ -26,6 +36,9 @@ from al_framework.pipeline.spool.schema import DEAD, DELIVERED
 LEASE_S = 60.0
 # Nothing is ever put off further than this; a later date means that the clock was set back.
 MAX_DELAY_S = 3600.0
+# What is wrong with this process or its machine, and not with a file.
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
+_LOG = logging.getLogger(__name__)
 _FREE = "sink = ?3 AND state = 0 AND owner IS NULL AND due <= ?4"
 _FIRST = "ORDER BY due, number LIMIT 1"
 _PICK = {
@@ -65,6 +78,7 @@ class Deliveries(Agenda):
         self._failpoint = failpoint
         self._numbers = itertools.count()
         self._held: set[str] = set()
+        self._keeps_files = False
 
     def take(
         self,
@@ -121,12 +135,19 @@ class Deliveries(Agenda):
 
         Raises:
             CorruptItemError: It is not what was written.
+            SpoolError: No file can be opened at the moment.
         """
-        image, meta = read_item(self._files.path(lease.file), lease.place)
         try:
+            image, meta = read_item(self._files.path(lease.file), lease.place)
             values, _, _ = decode_meta(meta)
             return datapoint_from_dict(values, image=image)
-        except ValueError as exc:
+        except CorruptItemError as exc:
+            if isinstance(exc.__cause__, OSError) and exc.__cause__.errno in _PASSING:
+                raise SpoolError(f"spool '{self._files.directory}': {exc}") from exc
+            raise
+        except MemoryError:
+            raise  # no fault of the datapoint: lengths beyond the file's end are not even tried
+        except Exception as exc:
             raise CorruptItemError(
                 f"group file {lease.file!r}, offset {lease.place.offset}: {exc}"
             ) from exc
@@ -155,6 +176,7 @@ class Deliveries(Agenda):
             LeaseLostError: Another worker has the datapoint.
             SpoolError: The index cannot be written.
         """
+        self._failpoint("answered")
         result = {"status": receipt.status, "remote_id": receipt.remote_id, "url": receipt.url}
         self._end(lease, DELIVERED, result, attempts=lease.attempts)
 
@@ -210,6 +232,25 @@ class Deliveries(Agenda):
         """Note that nobody works on a lease any more, whether or not that could be written down."""
         self._held.discard(lease.owner)
 
+    def release_own(self) -> None:
+        """Free all leases of this process, which closes: nobody dies, so no crash is counted.
+
+        Raises:
+            SpoolError: The index cannot be written.
+        """
+        with (
+            translated(self._files.directory),
+            self._database.locked(),
+            self._database.transaction() as tx,
+        ):
+            prefix = self._prefix()
+            tx.execute(
+                """UPDATE delivery SET owner = NULL, lease_until = NULL
+                WHERE owner IS NOT NULL AND substr(owner, 1, ?) = ?""",
+                (len(prefix), prefix),
+            )
+        self._failpoint("released")
+
     def reclaim(self, sinks: Sequence[str], *, own: bool = False) -> None:
         """Free leases that nobody works on any more, and take over what ended processes left.
 
@@ -234,7 +275,7 @@ class Deliveries(Agenda):
                 is_held = owner in self._held and not own
                 if not is_held and self._is_stale(owner, lease_until):
                     # Whatever it was that ended the process, this may have been the cause.
-                    died = not owner.startswith(self._prefix()) and not is_alive(_process(owner))
+                    died = not self._is_own(owner) and not _is_alive(owner)
                     tx.execute(
                         """UPDATE delivery SET owner = NULL, lease_until = NULL,
                         crashes = crashes + ? WHERE owner = ?""",
@@ -242,8 +283,10 @@ class Deliveries(Agenda):
                     )
             now = self._clock.time()
             for sink in sinks:
+                # What was never tried was put off by nobody: its writer's clock is ahead of ours.
                 tx.execute(
-                    "UPDATE delivery SET due = ? WHERE sink = ? AND state = 0 AND due > ?",
+                    """UPDATE delivery SET due = ?1 WHERE sink = ?2 AND state = 0 AND due > ?1
+                    AND (due > ?3 OR tries = 0)""",
                     (now, sink, now + MAX_DELAY_S),
                 )
             adopt_orphans(tx, self._life())
@@ -260,10 +303,13 @@ class Deliveries(Agenda):
     def _prefix(self) -> str:
         return f"{process_name()}/{self._life()}/"
 
-    def _is_stale(self, owner: str, lease_until: float) -> bool:
-        if owner.startswith(self._prefix()):
+    def _is_own(self, owner: object) -> bool:
+        return isinstance(owner, str) and owner.startswith(self._prefix())
+
+    def _is_stale(self, owner: object, lease_until: object) -> bool:
+        if self._is_own(owner) or not _is_alive(owner):
             return True
-        return not is_alive(_process(owner)) or lease_until <= self._clock.monotonic()
+        return _number(lease_until) <= self._clock.monotonic()
 
     def _write(self, tx: sqlite3.Connection, lease: Lease, **changes: object) -> int:
         columns = ", ".join(f"{name} = ?" for name in changes)
@@ -304,8 +350,20 @@ class Deliveries(Agenda):
             self._failpoint("ended")
             for file in ending.files:
                 # After the commit: a row must never point to a file that is gone.
-                self._files.remove(file, now)
+                self._remove(file, now)
         ending.settle(self._ledger)
+
+    def _remove(self, file: str, now: float) -> None:
+        """Remove a file; what has ended has ended, even if the disk keeps it."""
+        try:
+            self._files.remove(file, now)
+        except OSError as exc:
+            text = "spool '%s': group file %r is not needed any more and cannot be removed: %s"
+            level = logging.DEBUG if self._keeps_files else logging.WARNING
+            self._keeps_files = True
+            _LOG.log(level, text, self._files.directory, file, exc.strerror or exc)
+        else:
+            self._keeps_files = False
 
     def _note_stored(self, tx: sqlite3.Connection, lease: Lease, status: object) -> None:
         """Note whether the sink holds a picture of ours, as far as anybody can know.
@@ -333,17 +391,36 @@ def _lease(tx: sqlite3.Connection, row: tuple[Any, ...], *, sink: str, owner: st
         item_id=item_id,
         sink=sink,
         owner=owner,
-        attempts=attempts,
-        tries=tries,
-        faults=faults,
-        checkpoint=json.loads(checkpoint),
-        file=file,
+        attempts=int(_number(attempts)),
+        tries=int(_number(tries)),
+        faults=int(_number(faults)),
+        checkpoint=_checkpoint(checkpoint),
+        file=str(file),
         place=Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes),
-        accepted_at=accepted_at,
-        crashes=crashes,
-        active_at=active_at,
+        accepted_at=_number(accepted_at),
+        crashes=int(_number(crashes)),
+        active_at=_number(active_at),
     )
 
 
-def _process(owner: str) -> str:
-    return owner.partition("/")[0]
+def _number(value: object) -> float:
+    """Return a number of the index; 0 for what a damaged disk has made of one."""
+    return value if isinstance(value, int | float) and math.isfinite(value) else 0
+
+
+def _checkpoint(text: object) -> Mapping[str, str]:
+    """Return what a sink has saved; nothing if that is damaged, so it begins anew."""
+    try:
+        state = json.loads(text) if isinstance(text, str) else {}
+    except (ValueError, RecursionError):
+        state = {}
+    is_ours = isinstance(state, dict) and all(isinstance(one, str) for one in state.values())
+    return state if is_ours else {}
+
+
+def _is_alive(owner: object) -> bool:
+    """Tell whether the process that holds a lease runs; nobody holds one that is damaged."""
+    try:
+        return isinstance(owner, str) and is_alive(owner.partition("/")[0])
+    except (ValueError, OverflowError):
+        return False

@@ -43,7 +43,7 @@ def adopt_orphans(tx: sqlite3.Connection, life: int) -> None:
     rows = tx.execute("SELECT life, process FROM life WHERE heir IS NULL AND life <> ?", (life,))
     for other, process in rows.fetchall():
         if process != _ENDED:
-            if is_alive(process):
+            if _is_running(process):
                 continue
             add_to_note(tx, UNCLEAN_RESTARTS)
         for sink, pending in _pending(tx, other):
@@ -63,7 +63,7 @@ def adopt_orphans(tx: sqlite3.Connection, life: int) -> None:
 def was_cut_short(tx: sqlite3.Connection) -> bool:
     """Tell whether a process has ended without closing the spool, and nobody has noted it yet."""
     rows = tx.execute("SELECT process FROM life WHERE process <> ?", (_ENDED,)).fetchall()
-    return any(not is_alive(process) for (process,) in rows)
+    return any(not _is_running(process) for (process,) in rows)
 
 
 def is_anybody_in(tx: sqlite3.Connection) -> bool:
@@ -97,6 +97,13 @@ def read_tally(tx: sqlite3.Connection, life: int, sinks: Sequence[str]) -> dict[
         pending = tally["accepted"] + tally["recovered"] - ended
         counts[sink] = SinkCounts(pending=pending, **tally)
     return counts
+
+
+def _is_running(process: object) -> bool:
+    try:
+        return is_alive(str(process))
+    except (ValueError, OverflowError):  # damaged; no process has such a name
+        return False
 
 
 def _pending(tx: sqlite3.Connection, life: int) -> list[tuple[str, int]]:

@@ -272,6 +272,10 @@ class VerifyReport:
         damaged: Those that are not what was accepted, or whose file is missing.
         stray_files: Group files that belong to no datapoint; harmless, and `Spool.gc` removes them.
         index_faults: What SQLite finds wrong with the index.
+        kept_files: Files in ``damaged`` with datapoints that the index knows nothing of. They may
+            have been accepted: moved to ``obj/kept`` of a new directory, they are a spool that can
+            be delivered.
+        kept_items: How many datapoints these hold.
     """
 
     items: int
@@ -279,6 +283,8 @@ class VerifyReport:
     damaged: tuple[Damage, ...] = ()
     stray_files: tuple[str, ...] = ()
     index_faults: tuple[str, ...] = ()
+    kept_files: int = 0
+    kept_items: int = 0
 
     @property
     def is_sound(self) -> bool:
@@ -293,11 +299,13 @@ class GcReport:
     Attributes:
         files: Group files without a datapoint.
         bytes: Their sizes.
+        kept: Files that were moved to ``damaged``; see `VerifyReport`.
         hours: Empty directories.
         set_aside: Damaged files that were kept for two weeks.
     """
 
     files: int = 0
     bytes: int = 0
+    kept: int = 0
     hours: int = 0
     set_aside: int = 0

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from al_framework.api import Target
 from al_framework.pipeline.spool.batches import take_place
 from al_framework.pipeline.spool.directory import GroupFiles
-from al_framework.pipeline.spool.groupfile import FOOTER, scan_group
+from al_framework.pipeline.spool.groupfile import FOOTER, read_group, scan_group
 from al_framework.pipeline.spool.items import Row, decode_meta, insert_item
 from al_framework.pipeline.spool.records import BatchKey, Place
 from al_framework.pipeline.spool.seen import remember
 
-# Far beyond any group of ours: a foreign file must not fill the memory.
-_MAX_FILE_BYTES = 1 << 28
 _MAX_TEXT = 500
 _STRANGE = (
     ArithmeticError,
@@ -67,22 +65,22 @@ def rebuild(
 
 def _read(files: GroupFiles, file: str, size: int) -> list[tuple[Place, bytes]]:
     """Return what is intact in a file; one at a time, since the backlog may be beyond memory."""
-    if size > _MAX_FILE_BYTES:
-        return []
     try:
-        data = files.path(file).read_bytes()
+        data = read_group(files.path(file))
     except OSError as exc:
         _LOG.warning("spool '%s': group file %r: left out: %s", files.directory, file, exc)
         return []
     places = list(reversed(list(scan_group(data))))
     intact = sum(p.image_bytes + p.meta_bytes + FOOTER.size for p, _ in places)
     if places and intact < size:
-        _LOG.warning(
-            "spool '%s': group file %r: %d of its %d bytes are damaged and left out",
+        _LOG.error(
+            "spool '%s': group file %r: %d of its %d bytes are damaged and left out; a copy of the"
+            " whole is kept as '%s'",
             files.directory,
             file,
             size - intact,
             size,
+            files.keep_copy(file),
         )
     return places
 

@@ -12,6 +12,7 @@ from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.ending import Ending
 from al_framework.pipeline.spool.evicting import evict, least_useful, oldest
 from al_framework.pipeline.spool.records import SpoolLimits
+from al_framework.pipeline.spool.schema import DEAD
 
 PROBE_EVERY_S = 5.0
 _LOG = logging.getLogger(__name__)
@@ -138,11 +139,21 @@ class Room:
         if held_items + items > limits.max_items:
             return (
                 f"spool '{directory}': it holds {held_items} of {limits.max_items} datapoints"
-                f" and cannot take {items} more; wait for the sinks, or raise max_items"
+                f" and cannot take {items} more; {_advice(tx)}, or raise max_items"
             )
         if held_bytes + size > limits.max_bytes:
             return (
                 f"spool '{directory}': it holds {held_bytes} of {limits.max_bytes} bytes"
-                f" and cannot take {size} more; wait for the sinks, or raise max_bytes"
+                f" and cannot take {size} more; {_advice(tx)}, or raise max_bytes"
             )
         return None
+
+
+def _advice(tx: sqlite3.Connection) -> str:
+    (dead,) = tx.execute(
+        f"SELECT count(DISTINCT number) FROM delivery WHERE state = {DEAD}"  # noqa: S608 - constant
+    ).fetchone()
+    if not dead:
+        return "wait for the sinks"
+    letters = "1 dead letter" if dead == 1 else f"{dead} dead letters"
+    return f"wait for the sinks, see to the {letters} among them with 'al dead'"

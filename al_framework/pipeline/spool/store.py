@@ -143,6 +143,7 @@ class Spool:
             clock=clock,
             life=lambda: self._life or 0,
             limits=limits,
+            failpoint=failpoint,
         )
         self.deliveries = Deliveries(
             self._database,
@@ -208,7 +209,7 @@ class Spool:
                         (items,) = tx.execute("SELECT items FROM total").fetchone()
                         is_last = not is_anybody_in(tx)
                     if is_last and not items:
-                        self._ballast.release()  # nothing is left that would need it
+                        self._ballast.remove()
                 self._database.checkpoint()
         finally:
             self._is_open, self._life = False, None
@@ -360,9 +361,10 @@ class Spool:
         now = self._clock.time()
         is_new = migrate(tx, self.directory)
         self._ledger.prepare(tx)
-        self._life = begin_life(tx)
+        self._life = None  # until all of this has come through
+        life = begin_life(tx)
         if is_new:
-            found = rebuild(tx, self._files, sinks=self.sinks, now=now, life=self._life)
+            found = rebuild(tx, self._files, sinks=self.sinks, now=now, life=life)
             self._failpoint("rebuilding")
             # One that was set aside tells that a process ended before it had built the new one.
             set_aside = any(self.directory.glob("spool.db.corrupt-*"))
@@ -376,7 +378,8 @@ class Spool:
             if lost:
                 self._ledger.forget(now, tx)
         if self.sinks:  # whoever only looks takes nothing over
-            adopt_orphans(tx, self._life)
+            adopt_orphans(tx, life)
+        self._life = life
 
     def _report_strangers(self) -> None:
         for sink, counts in self.counts().items():

@@ -1,9 +1,9 @@
 """The broom: group files that no row refers to, and other things that nobody needs.
 
 A process killed between writing a file and committing its rows, or between removing the rows and
-the file, leaves the file behind. It means nothing and takes up room. Looking for such files costs
-time that grows with the backlog, so nobody does it at the start: the delivery leader does, a little
-every minute.
+the file, leaves the file behind. It takes up room, and is removed, unless it holds a datapoint that
+the index knows nothing of. Looking for such files costs time that grows with the backlog, so nobody
+does it at the start: the delivery leader does, a little every minute.
 """
 
 import logging
@@ -17,9 +17,9 @@ from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.failpoints import Failpoint
 from al_framework.pipeline.spool.records import GcReport
+from al_framework.pipeline.spool.rescuing import KEEP_DAMAGED_S, Rescue
 
 ORPHAN_AGE_S = 600.0
-KEEP_DAMAGED_S = 14 * 86400.0
 STEP_FILES = 500
 _LOG = logging.getLogger(__name__)
 
@@ -32,15 +32,23 @@ class Sweeper:
         files: The spool's group files.
         clock: Time.
         failpoint: As for `Spool`.
+        rescue: Keeps what may have been accepted.
     """
 
     def __init__(
-        self, database: Database, files: GroupFiles, *, clock: Clock, failpoint: Failpoint
+        self,
+        database: Database,
+        files: GroupFiles,
+        *,
+        clock: Clock,
+        failpoint: Failpoint,
+        rescue: Rescue,
     ) -> None:
         self._database = database
         self._files = files
         self._clock = clock
         self._failpoint = failpoint
+        self._rescue = rescue
         self._left: Iterator[str] = iter(())
 
     def step(self) -> GcReport:
@@ -49,17 +57,19 @@ class Sweeper:
         if names:
             return self._remove_strays(names, min_age_s=ORPHAN_AGE_S)
         self._left = self._files.list()
-        return GcReport(hours=self._remove_hours())
+        aside = self._rescue.prune(self._clock.time())
+        return GcReport(hours=self._remove_hours(), set_aside=aside)
 
     def everything(self) -> GcReport:
         """Look at all files, and at what was set aside."""
-        files = size = 0
+        files = size = kept = 0
         left = self._files.list()
         while names := list(islice(left, STEP_FILES)):
             report = self._remove_strays(names, min_age_s=0.0)
             files, size = files + report.files, size + report.bytes
+            kept += report.kept
         hours, aside = self._remove_hours(), self._remove_set_aside()
-        return GcReport(files=files, bytes=size, hours=hours, set_aside=aside)
+        return GcReport(files=files, bytes=size, kept=kept, hours=hours, set_aside=aside)
 
     def strays(self) -> tuple[str, ...]:
         """Return the group files that no row refers to."""
@@ -74,24 +84,29 @@ class Sweeper:
             return [name for name in names if not _is_used(tx, name)]
 
     def _remove_strays(self, names: Sequence[str], *, min_age_s: float) -> GcReport:
-        if not self._unused(names):  # most times; the lock is needed to be sure
-            return GcReport()
         now = self._clock.time()
-        removed = size = 0
-        # Under the lock no file is about to get its row.
-        with self._database.locked():
-            for name in self._unused(names):
+        removed = size = kept = 0
+        for name in self._unused(names):
+            # Under the lock no file is about to get its row; for each anew, since it is read.
+            with self._database.locked():
+                if not self._unused([name]):
+                    continue
                 try:
                     status = self._files.path(name).stat()
                 except FileNotFoundError:
                     continue
                 if min_age_s and now - status.st_mtime <= min_age_s:
                     continue
+                if self._rescue.keep(name):
+                    kept += 1
+                    continue
                 self._files.remove(name, now)
                 self._failpoint("swept")
                 removed, size = removed + 1, size + status.st_size
                 _LOG.info("spool '%s': removed unfinished group file %r", self._directory, name)
-        return GcReport(files=removed, bytes=size)
+        if kept:
+            self._rescue.prune(now)
+        return GcReport(files=removed, bytes=size, kept=kept)
 
     def _remove_hours(self) -> int:
         # Under the lock nobody is about to put the first file into one.
@@ -99,16 +114,13 @@ class Sweeper:
             return self._files.remove_empty_hours(self._clock.time())
 
     def _remove_set_aside(self) -> int:
-        removed, now = 0, self._clock.time()
-        for path in [*self._directory.glob("spool.db.corrupt-*"), *self._damaged()]:
+        now = self._clock.time()
+        removed = self._rescue.prune(now)
+        for path in self._directory.glob("spool.db.corrupt-*"):
             if now - path.stat().st_ctime > KEEP_DAMAGED_S:
                 path.unlink()
                 removed += 1
         return removed
-
-    def _damaged(self) -> list[Path]:
-        place = self._directory / "damaged"
-        return sorted(place.iterdir()) if place.is_dir() and not place.is_symlink() else []
 
     @property
     def _directory(self) -> Path:

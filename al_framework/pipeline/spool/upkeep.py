@@ -1,10 +1,12 @@
 """What keeps a spool in order while it is used, and tells how it is."""
 
 import logging
+from dataclasses import replace
 
 from al_framework.api import Clock, SpoolHealth
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.accepting import Acceptor
+from al_framework.pipeline.spool.ageing import is_believable
 from al_framework.pipeline.spool.condition import read_health
 from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
@@ -12,6 +14,7 @@ from al_framework.pipeline.spool.ending import Ending
 from al_framework.pipeline.spool.evicting import evict, overdue
 from al_framework.pipeline.spool.failpoints import Failpoint
 from al_framework.pipeline.spool.records import GcReport, SpoolLimits, VerifyReport
+from al_framework.pipeline.spool.rescuing import Rescue
 from al_framework.pipeline.spool.room import Room
 from al_framework.pipeline.spool.sweeping import Sweeper
 from al_framework.pipeline.spool.verifying import verify
@@ -52,21 +55,24 @@ class Upkeep:
         self._ledger = ledger
         self._max_age_s = limits.max_age_s
         self._clock = clock
-        self._sweeper = Sweeper(database, files, clock=clock, failpoint=failpoint)
+        self._rescue = Rescue(database, files, max_bytes=limits.dead_max_bytes)
+        self._sweeper = Sweeper(
+            database, files, clock=clock, failpoint=failpoint, rescue=self._rescue
+        )
 
     def health(self) -> SpoolHealth:
         """Tell how the spool is; see `Spool.health`."""
+        now = self._clock.time()
+        spent_until = self._ledger.spent_until(now)
         with self._database.read() as tx:
-            return read_health(
-                tx,
-                now=self._clock.time(),
-                full_disk=self._room.full_disk,
-                fsync_p99_s=self._acceptor.fsync_p99_s,
-            )
+            found = read_health(tx, self._files.directory, now=now, limits_spent_until=spent_until)
+        return replace(
+            found, full_disk=self._room.full_disk, fsync_p99_s=self._acceptor.fsync_p99_s
+        )
 
     def verify(self) -> VerifyReport:
         """Read everything; see `Spool.verify`."""
-        return verify(self._database, self._files, self._sweeper)
+        return verify(self._database, self._files, self._sweeper, self._rescue)
 
     def gc(self) -> GcReport:
         """Remove what nobody needs; see `Spool.gc`."""
@@ -88,7 +94,10 @@ class Upkeep:
         """Remove datapoints that have waited too long; see `Spool.evict_due`."""
         if self._max_age_s is None:
             return 0
-        before = self._clock.time() - self._max_age_s
+        now = self._clock.time()
+        if not is_believable(self._database, now):
+            return 0
+        before = now - self._max_age_s
         with self._database.read() as tx:
             if not overdue(tx, before):
                 return 0

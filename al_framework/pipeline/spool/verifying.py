@@ -7,12 +7,13 @@ from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.groupfile import read_item
 from al_framework.pipeline.spool.items import decode_meta
 from al_framework.pipeline.spool.records import CorruptItemError, Damage, Place, VerifyReport
+from al_framework.pipeline.spool.rescuing import Rescue
 from al_framework.pipeline.spool.sweeping import Sweeper
 
 _CHUNK = 256
 
 
-def verify(database: Database, files: GroupFiles, sweeper: Sweeper) -> VerifyReport:
+def verify(database: Database, files: GroupFiles, sweeper: Sweeper, rescue: Rescue) -> VerifyReport:
     """Read everything; others may go on working meanwhile."""
     items = size = 0
     damaged: list[Damage] = []
@@ -24,12 +25,15 @@ def verify(database: Database, files: GroupFiles, sweeper: Sweeper) -> VerifyRep
             if _is_known(database, item_id):  # it was not delivered while we looked
                 damaged.append(Damage(item_id=item_id, file=file, reason=str(exc)))
         items, size = items + 1, size + place.image_bytes + place.meta_bytes
+    kept_files, kept_items = rescue.kept()
     return VerifyReport(
         items=items,
         bytes=size,
         damaged=tuple(damaged),
         stray_files=sweeper.strays(),
         index_faults=database.faults(),
+        kept_files=kept_files,
+        kept_items=kept_items,
     )
 
 

@@ -101,7 +101,8 @@ class Model:
     def evict(self, item_id: str) -> None:
         item = self.items.pop(item_id)
         assert item.may_be_evicted, f"{item_id} was evicted and should not have been: {item}"
-        self.credits.pop(item_id, None)
+        if not any(way.tries for way in item.ways.values()):  # else a sink may hold the picture
+            self.credits.pop(item_id, None)
         self.accepted.discard(item_id)
 
     # The way out.
@@ -134,7 +135,8 @@ class Model:
                     ):
                         way.owner = None
                         way.crashes += died
-                if way.state == "pending" and way.due > now + MAX_DELAY_S:
+                far = way.due > now + MAX_DELAY_S or way.tries == 0
+                if way.state == "pending" and way.due > now and far:
                     way.due = now
 
     def retry(self, item_id: str, now: float) -> bool:

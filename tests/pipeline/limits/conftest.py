@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from al_framework.pipeline.limits import redis_link
 from al_framework.pipeline.limits.redis import RedisLedger
 from al_framework.testing import FakeClock
 
@@ -15,6 +16,12 @@ def _servers():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """On a busy machine even a server that is well may take its time."""
+    monkeypatch.setattr(redis_link, "TIMEOUT_S", 30.0)
 
 
 @pytest.fixture(scope="session")

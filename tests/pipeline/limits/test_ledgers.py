@@ -309,6 +309,40 @@ def test_old_windows_and_credits_are_pruned(make_books):
     assert books.ledger.used("a", DAY + 4 * 86400)["daily"] == 1
 
 
+def test_a_clock_that_was_days_ahead_grants_no_day_twice(tmp_path):
+    """Not even if it was so at one start after the other, and for hours."""
+    rules = {"a": [rule("daily", 2)]}
+
+    def run(*moments):
+        books = sqlite_books(tmp_path / "ledger.db", rules)
+        taken = [books.reserve(["a"], f"t{n}-{at}", at) for n, at in enumerate(moments)]
+        books.ledger.close()
+        return sum(payer is not None for payer in taken)
+
+    today = run(DAY, DAY, DAY)
+    ahead = DAY + 3 * 86400
+    assert run(ahead) == 1
+    assert run(ahead + 60, ahead + 7260, ahead + 14460) == 1
+
+    assert (2, 0) == (today, run(DAY + 60, DAY + 120, DAY + 7200))
+
+
+def test_days_are_forgotten_once_two_later_ones_are_known(tmp_path):
+    path = tmp_path / "ledger.db"
+    books = sqlite_books(path, {"a": [rule("daily", 9)]})
+    for day in range(8):
+        books.reserve(["a"], f"t{day}", DAY + day * 86400)
+
+    with sqlite3.connect(path) as tx:
+        days = tx.execute("SELECT start FROM limit_window WHERE period = 'daily' ORDER BY start")
+        # In `reserve` the day of its own credit is not written down yet.
+        assert [DAY + day * 86400 for day in (4, 5, 6, 7)] == [start for (start,) in days]
+        (credits_kept,) = tx.execute("SELECT count(*) FROM limit_credit").fetchone()
+    tx.close()
+    books.ledger.close()
+    assert credits_kept == 4
+
+
 def test_eight_threads_never_exceed_a_limit(make_books):
     books = make_books({"a": [rule("daily", 100)]})
     granted: list[str] = []
@@ -384,6 +418,9 @@ def test_lost_windows_count_as_spent_until_they_end(tmp_path):
         assert each.ledger.peek(["b"], HOUR + 3600) == "b"
         assert each.ledger.peek(["b", "free"], MINUTE) == "free"
         assert {"minutely": 3, "hourly": 0, "daily": 0} == each.ledger.used("a", MINUTE)
+        day_ends = (MINUTE // 86400 + 1) * 86400
+        assert each.ledger.spent_until(MINUTE) == each.ledger.spent_until(day_ends - 1) == day_ends
+        assert each.ledger.spent_until(day_ends) is None
         each.ledger.close()
 
 
@@ -460,3 +497,7 @@ def test_who_took_credits_long_ago_is_forgotten(tmp_path):
     ledger.close()
 
     assert list(ledger._claimed) == [("s", "s4")]
+
+
+def test_a_ledger_whose_credits_outlive_the_index_counts_none_as_spent():
+    assert MemoryLedger({}, scope="s").spent_until(DAY) is None

@@ -8,9 +8,11 @@ import socket
 import threading
 import time
 import traceback
+from contextlib import contextmanager, suppress
 
 import pytest
 
+from al_framework.pipeline.limits import redis_link
 from al_framework.pipeline.limits.base import LedgerUnavailableError, LimitRule
 from al_framework.pipeline.limits.redis import RedisLedger
 from al_framework.pipeline.limits.redis_scripts import BOOKS, book
@@ -28,6 +30,12 @@ AFTERWARDS = (
 @pytest.fixture
 def clock():
     return FakeClock()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Let nobody wait for long for a server that was stopped."""
+    monkeypatch.setattr(redis_link, "TIMEOUT_S", 2.0)  # still enough on a busy machine
 
 
 @pytest.fixture
@@ -118,7 +126,7 @@ def test_a_server_that_refuses_is_believed_and_tried_again(
     name = f"limits server '127.0.0.1:{own_redis.port}': "
     first, second = [record.getMessage() for record in caplog.records]
     assert first.startswith(name + message)
-    assert first.endswith("; frames that need a limit are dropped until it answers")
+    assert first.endswith("; frames that need a limit are not taken until it answers")
     assert second == name + "it answers again"
 
 
@@ -162,6 +170,7 @@ def test_a_restart_between_two_credits_goes_unnoticed(own_redis, ledger_on, capl
     assert [] == caplog.records
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_slow_server_is_waited_for_once_and_then_left_alone(own_redis, ledger_on):
     ledger = ledger_on(own_redis.url)
     ledger.reserve(["a"], "t1", 0, None)
@@ -187,6 +196,7 @@ def _counting(call, calls):
     return counted
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_credit_taken_behind_our_back_is_counted_once_when_its_token_comes_again(
     own_redis, ledger_on, clock
 ):
@@ -206,6 +216,7 @@ def test_a_credit_taken_behind_our_back_is_counted_once_when_its_token_comes_aga
     assert ["t1", "t2"] == tokens(own_redis)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_credit_taken_behind_our_back_is_given_back(own_redis, ledger_on, clock):
     ledger = ledger_on(own_redis.url)
     ledger.reserve(["a"], "t1", 0, None)
@@ -307,39 +318,45 @@ def test_the_password_opens_the_server_and_is_never_told(own_redis, ledger_on, c
     assert SECRET not in shown + repr(good) + repr(good._link) + caplog.text
 
 
-def test_a_server_that_repeats_the_password_does_not_make_us_repeat_it(ledger_on, caplog):
+@contextmanager
+def answering(reply):
+    """Yield the port of a server that gives one reply to every command, whoever comes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def answer():
-            for _ in range(2):
-                connection, _ = server.accept()
-                with connection:
-                    connection.recv(4096)
-                    said = f"-ERR unknown command 'AUTH', with args beginning with: '{SECRET}!'\r\n"
-                    connection.sendall(said.encode() * 4)
-                    connection.recv(4096)
+        def serve():
+            with suppress(OSError):  # the end of the test
+                while True:
+                    connection, _ = server.accept()
+                    with connection, suppress(OSError):  # the client hangs up as it likes
+                        while data := connection.recv(4096):
+                            # Commands that came together want an answer each.
+                            connection.sendall(reply * len(re.findall(rb"(?m)^\*\d+\r$", data)))
 
-        thread = threading.Thread(target=answer, daemon=True)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        port = server.getsockname()[1]
-        said = refused(ledger_on(f"redis://:{SECRET}%21@127.0.0.1:{port}"))
+        try:
+            yield server.getsockname()[1]
+        finally:
+            server.shutdown(socket.SHUT_RDWR)  # wakes it
+            thread.join(HANG_S)
+
+
+def test_a_server_that_repeats_the_password_does_not_make_us_repeat_it(ledger_on, caplog):
+    reply = f"-ERR unknown command 'AUTH', with args beginning with: '{SECRET}!'\r\n"
+    with answering(reply.encode()) as port:
+        ledger = ledger_on(f"redis://:{SECRET}%21@127.0.0.1:{port}")
+        said = refused(ledger)
+        ledger.close()
 
     assert "with args beginning with: '***'" in said
     assert SECRET not in said + caplog.text
 
 
 def test_an_answer_that_is_none_is_a_fault_of_the_server(ledger_on):
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def answer():
-            connection, _ = server.accept()
-            with connection:
-                while connection.recv(4096):
-                    connection.sendall(b"+OK\r\n")
-
-        thread = threading.Thread(target=answer, daemon=True)
-        thread.start()
-        said = refused(ledger_on(f"redis://127.0.0.1:{server.getsockname()[1]}"))
+    with answering(b"+OK\r\n") as port:
+        ledger = ledger_on(f"redis://127.0.0.1:{port}")
+        said = refused(ledger)
+        ledger.close()
 
     assert said.startswith("ValueError: ")
 
@@ -391,4 +408,17 @@ def test_a_server_that_tells_nothing_of_itself_is_used_all_the_same(own_redis, l
     assert message.startswith(
         f"limits server '127.0.0.1:{own_redis.port}': cannot be asked what it keeps: "
         "NoPermissionError: "
+    )
+
+
+@pytest.mark.parametrize("password", ["", "pw"])
+def test_short_names_and_passwords_leave_messages_readable(ledger_on, password):
+    pytest.importorskip("redis")
+    ledger = ledger_on(f"redis://u:{password}@127.0.0.1:1/0")
+    with pytest.raises(LedgerUnavailableError, match=r"ConnectionError: .*refused") as caught:
+        ledger.reserve(["a"], "t", 0, None)
+
+    assert "***" not in str(caught.value)
+    assert ledger.trouble.startswith(
+        "limits server '127.0.0.1:1' does not answer as it should (ConnectionError: "
     )

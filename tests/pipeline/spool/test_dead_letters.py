@@ -73,7 +73,7 @@ def test_a_letter_whose_file_is_damaged_is_listed_all_the_same(
 
     assert ["" for _ in spool.dead.list()] == [one.frame_id for one in spool.dead.list()]
     with pytest.raises(
-        SpoolError, match=r"dead letter 'item-1' cannot be read: group file .* checksum$"
+        SpoolError, match=r"dead letter 'item-1' cannot be read: group file '.*', offset 0: "
     ):
         spool.dead.load("item-1")
     assert RetryReport(retried=1, limited=0) == spool.dead.retry()
@@ -306,14 +306,60 @@ def test_without_the_ledger_letters_stay_where_they_are(make_spool, candidate, k
     ) in caplog.messages
 
 
-def test_a_credit_taken_for_nothing_is_given_back(make_spool, candidate, kill, monkeypatch):
-    ledger = MemoryLedger({"a": [LimitRule(period="daily", value=9)]}, scope="s")
+@pytest.mark.parametrize("kind", [MemoryLedger, SqliteLedger])
+def test_a_file_that_cannot_be_removed_is_said_and_nothing_else_is_lost(
+    make_spool, candidate, kill, *, kind, monkeypatch, caplog
+):
+    ledger = kind({"a": [LimitRule(period="daily", value=9)]}, scope="s")
     spool = make_spool(ledger=ledger)
+    kill(spool, candidate("1"), candidate("2"))
+    real = spool._files.remove
+
+    def busy_once(file, now):
+        monkeypatch.setattr(spool._files, "remove", real)
+        raise OSError("busy")
+
+    monkeypatch.setattr(spool._files, "remove", busy_once)
+
+    assert spool.dead.drop() == 2
+    assert spool.stats().items == 0
+    assert (2, 0, 0, 0, 2) == balance(spool)
+    (said,) = [text for text in caplog.messages if "busy" in text]
+    assert "cannot remove group file" in said
+    assert said.endswith("which nobody needs: busy")
+    assert spool.gc().files == 1
+
+
+def test_a_clock_that_is_ahead_at_one_start_removes_no_letter(make_spool, candidate, kill):
+    limits = SpoolLimits(min_free_bytes=0, dead_max_bytes=3000)
+    spool = make_spool(limits=limits)
+    kill(spool, *(candidate(str(n)) for n in range(9)))
+    kept = 3000 // spool.dead.list()[0].bytes
+    assert spool.dead.prune() == 9 - kept
+    spool.close()
+
+    make_spool.clock.set_time(NOW + 30 * DAY)
+    ahead = make_spool(limits=limits)
+    kill(ahead, candidate("new"))
+    removed = ahead.dead.prune()
+    ahead.close()
+    make_spool.clock.set_time(NOW + 60)
+    right = make_spool(limits=limits)
+
+    assert removed == 1  # the bytes bind all the same
+    assert right.dead.prune() == 0
+    assert len(right.dead.list()) == kept
+
+
+def test_a_clock_that_stays_ahead_is_believed_after_an_hour(make_spool, candidate, kill):
+    spool = make_spool()
     kill(spool, candidate("1"))
-    monkeypatch.setattr("al_framework.pipeline.spool.dead._dead", lambda *_: [])
+    spool.dead.prune()
 
-    report = spool.dead.retry()
+    make_spool.clock.advance(30 * DAY)
+    first = spool.dead.prune()
+    make_spool.clock.advance(3599)
+    second = spool.dead.prune()
+    make_spool.clock.advance(1)
 
-    assert RetryReport() == report
-    assert ledger.used("a", NOW)["daily"] == 0
-    assert spool.dead.drop() == 0
+    assert (0, 0, 1) == (first, second, spool.dead.prune())

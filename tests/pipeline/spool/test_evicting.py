@@ -180,6 +180,59 @@ def test_one_datapoint_is_called_one(make_spool, candidate, caplog):
     assert "removed 1 datapoint that waited" in caplog.text
 
 
+@pytest.mark.parametrize("when", ["full", "old"])
+def test_what_a_sink_was_ever_given_goes_and_stays_paid_for(make_spool, candidate, ledger, when):
+    """Its answer may be what got lost, and the sink may hold the picture."""
+    bounds = SpoolLimits(min_free_bytes=0, max_items=2, when_full="drop_oldest", max_age_s=100.0)
+    spool = make_spool(ledger=ledger, limits=bounds)
+    spool.accept([candidate("1", max_batch_images=5), candidate("2", max_batch_images=5)])
+    lease = spool.deliveries.take("s1")
+    spool.deliveries.put_back(lease, reason="read timed out", delay_s=1.0, counts=False)
+
+    if when == "full":
+        spool.accept([candidate("3", max_batch_images=5), candidate("4", max_batch_images=5)])
+    else:
+        make_spool.clock.advance(101)
+        assert spool.evict_due() == 2
+
+    assert held(spool) == (["3", "4"] if when == "full" else [])
+    assert spool.counts()["s1"].evicted == 2
+    left = len(held(spool)) + 1
+    assert ledger.used("a", 1_700_000_000.0)["daily"] == left
+    with spool._database.read() as tx:
+        assert (left,) == tx.execute("SELECT places FROM batch").fetchone()
+
+
+def test_a_sink_whose_answers_get_lost_never_gets_more_than_the_budget(
+    make_spool, candidate, ledger
+):
+    spool = make_spool(ledger=ledger, limits=limits("drop_oldest"))
+    at_the_sink = set()
+    for n in range(30):
+        spool.accept([candidate(str(n))])
+        while (lease := spool.deliveries.take("s1")) is not None:
+            at_the_sink.add(lease.item_id)
+            spool.deliveries.put_back(lease, reason="timed out", delay_s=1.0, counts=False)
+            spool.deliveries.let_go(lease)
+
+    assert len(at_the_sink) == 10
+    assert spool.stats().items == 2
+
+
+def test_a_clock_that_is_ahead_at_one_start_makes_nothing_old(make_spool, candidate):
+    bounds = SpoolLimits(min_free_bytes=0, max_age_s=100.0)
+    first = make_spool(limits=bounds)
+    first.accept([candidate("1")])
+    first.evict_due()
+    first.close()
+    make_spool.clock.advance(3 * 86400.0)
+    spool = make_spool(limits=bounds)
+    early = spool.evict_due()
+    make_spool.clock.advance(3600.0)
+
+    assert (0, 1) == (early, spool.evict_due())
+
+
 @settings(
     max_examples=30,
     deadline=None,

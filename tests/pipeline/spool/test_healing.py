@@ -123,7 +123,7 @@ def test_a_large_index_is_believed_until_its_damage_shows(make_spool, candidate,
     with spool._database.locked(), spool._database.transaction() as tx:
         tx.execute("UPDATE life SET process = 'gone'")
     monkeypatch.setattr(lives, "is_alive", lambda _: False)
-    monkeypatch.setattr("al_framework.pipeline.spool.database._CHECK_BYTES", 0)
+    monkeypatch.setattr("al_framework.pipeline.spool.soundness._CHECK_BYTES", 0)
     looks = checks(monkeypatch)
 
     make_spool()
@@ -174,18 +174,18 @@ def test_a_file_with_some_damage_costs_that_and_is_accounted_whole(make_spool, c
 
     assert spool.deliveries.take("s1").item_id == "item-2"
     assert spool.stats().bytes == len(data)
-    assert "bytes are damaged and left out" in caplog.text
+    assert "bytes are damaged and left out; a copy of the whole is kept as '" in caplog.text
 
 
 @pytest.mark.parametrize("how", ["too large", "unreadable"])
 def test_what_cannot_be_read_does_not_stop_the_start(make_spool, candidate, monkeypatch, how):
-    from al_framework.pipeline.spool import recovery
+    from al_framework.pipeline.spool import groupfile
 
     make_spool().accept([candidate("1")])
     make_spool.opened[-1].close()
     (make_spool.directory / "spool.db").unlink()
     if how == "too large":
-        monkeypatch.setattr(recovery, "_MAX_FILE_BYTES", 10)
+        monkeypatch.setattr(groupfile, "MAX_FILE_BYTES", 10)
     else:
 
         def bad_sector(_):
@@ -212,3 +212,102 @@ def test_a_directory_that_was_replaced_is_locked_where_it_is_now(make_spool, can
     inode = (make_spool.directory / "write.lock").stat().st_ino
     assert os.fstat(spool._database._lock._descriptor).st_ino == inode
     assert spool.stats().items == other.stats().items == 2
+
+
+@pytest.fixture
+def fails_once():
+    """Let the first of the calls to come fail as on a disk that is full for a moment."""
+
+    def arrange(ledger):
+        real, calls = ledger.prepare, []
+
+        def prepare(tx):
+            calls.append(tx)
+            if len(calls) == 1:
+                raise sqlite3.OperationalError("disk I/O error")
+            real(tx)
+
+        ledger.prepare = prepare
+
+    return arrange
+
+
+def test_building_anew_is_tried_again_after_it_has_failed(make_spool, candidate, fails_once):
+    ledger = SqliteLedger(DAILY, scope="s")
+    spool = make_spool(ledger=ledger)
+    spool.accept([candidate("1")])
+    spool.deliveries.checkpoint_index()
+    damage(make_spool.directory, "delivery")
+    fails_once(ledger)
+    spool._database._is_suspect = True
+
+    with pytest.raises(SpoolError, match="disk I/O error"):
+        spool.accept([candidate("2", matching=("free",))])
+    spool.accept([candidate("3", matching=("free",))])
+
+    assert spool.stats().items == 2
+    assert spool.counts()["s1"].pending == 2
+    assert ledger.used("a", make_spool.clock.time())["daily"] == 50  # the damage is remembered
+    assert len(list(make_spool.directory.glob("*.corrupt-*"))) == 1
+
+
+def test_a_kill_of_the_new_index_s_making_is_made_up_for(make_spool, candidate):
+    from al_framework.pipeline.spool.failpoints import no_failpoint
+
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    spool.deliveries.checkpoint_index()
+    damage(make_spool.directory, "delivery")
+    spool._database._is_suspect = True
+
+    def fail(_):
+        raise OSError("no file can be made")
+
+    spool._database._failpoint = fail
+    with pytest.raises(SpoolError, match="no file can be made"):
+        spool.accept([candidate("2")])
+    spool._database._failpoint = no_failpoint
+    spool.accept([candidate("3")])
+
+    assert spool.stats().items == 2
+
+
+def test_a_first_write_that_fails_begins_no_life(make_spool, candidate, fails_once):
+    ledger = SqliteLedger(DAILY, scope="s")
+    spool = make_spool(ledger=ledger)
+    spool.after_fork()  # as the child of one
+    spool._database._disconnect()
+    spool._database._is_prepared = False
+    fails_once(ledger)
+
+    with pytest.raises(SpoolError, match="disk I/O error"):
+        spool.accept([candidate("1")])
+    assert spool._life is None
+    spool.accept([candidate("2"), candidate("3")])
+
+    assert spool.counts()["s1"].accepted == 2
+
+
+def test_a_reader_follows_to_the_index_that_another_process_has_built(make_spool, candidate):
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    assert spool.stats().items == 1
+    other = make_spool()
+    with other._database.locked():
+        other._database._replace()
+    other.accept([candidate("2")])
+
+    assert spool.stats().items == 2
+    assert spool.counts()["s1"].pending == 0  # a life of its own there, and nothing of another's
+    assert spool._database._identity == other._database._identity
+
+
+def test_a_reader_goes_on_while_the_index_is_being_replaced(make_spool, candidate):
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    assert spool.stats().items == 1
+    index = make_spool.directory / "spool.db"
+    index.rename(make_spool.directory / "away")
+
+    assert spool.stats().items == 1
+    (make_spool.directory / "away").rename(index)

@@ -1,8 +1,10 @@
+import errno
 import itertools
+from pathlib import Path
 
 import pytest
 
-from al_framework.api import LeaseLostError, Receipt
+from al_framework.api import LeaseLostError, Receipt, SpoolError
 from al_framework.pipeline.limits.base import LimitRule
 from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.limits.sqlite import SqliteLedger
@@ -375,3 +377,100 @@ def test_ends_of_a_life_that_is_over_are_counted_nowhere(make_spool, candidate):
 
     assert (0, 0) == (counts(two).recovered, counts(two).delivered)
     assert two.stats().items == 0
+
+
+def damage(spool, sql):
+    with spool._database.locked(), spool._database.transaction() as tx:
+        tx.execute(sql)
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "image_bytes = 1 << 60",
+        "image_bytes = 'x'",
+        "meta_bytes = -1",
+        "offset = 1 << 62",
+        "offset = 1.5",
+        "file = 'a' || char(0) || 'b'",
+        "file = x'ff'",
+    ],
+)
+def test_a_place_that_cannot_be_is_corrupt_and_not_even_read(spool, damaged):
+    damage(spool, f"UPDATE item SET {damaged} WHERE item_id = 'item-1'")  # noqa: S608 - constants
+    leases = {lease.number: lease for lease in (spool.deliveries.take("s1") for _ in range(2))}
+
+    with pytest.raises(CorruptItemError, match=r"^group file "):
+        spool.deliveries.load(leases[1])
+    assert spool.deliveries.load(leases[2]).item_id == "item-2"
+
+
+@pytest.mark.parametrize("checkpoint", ["z}", "[]", '{"a": 1}', "", "[" * 100_000])
+def test_a_damaged_checkpoint_is_none(spool, checkpoint):
+    with spool._database.locked(), spool._database.transaction() as tx:
+        tx.execute("UPDATE delivery SET checkpoint = ?", (checkpoint,))
+
+    assert spool.deliveries.take("s1").checkpoint == {}
+
+
+def test_damaged_numbers_are_zero(spool):
+    damage(
+        spool,
+        "UPDATE delivery SET attempts = 'x', tries = x'ff', faults = 'x', active_at = 9e999",
+    )
+
+    lease = spool.deliveries.take("s1")
+    assert (0, 0, 0.0) == (lease.attempts, lease.faults, lease.active_at)
+
+
+@pytest.mark.parametrize("owner", ["'x'", "'12x:1:1/1/0'", "x'ff'", "7", "'1:99999999999:b/1/0'"])
+def test_a_lease_whose_owner_is_damaged_is_freed(spool, owner):
+    spool.deliveries.take("s1")
+    damage(spool, f"UPDATE delivery SET lease_until = 'x', owner = {owner} WHERE owner > ''")  # noqa: S608 - constants
+    spool.deliveries.reclaim(("s1",))
+
+    assert spool.deliveries.take("s1").item_id == "item-1"
+
+
+def test_a_lease_with_a_damaged_end_is_over(make_spool, spool):
+    other = make_spool(sinks=("s1", "s2"))
+    other.deliveries.take("s1")
+    damage(spool, "UPDATE delivery SET lease_until = 'x' WHERE owner IS NOT NULL")
+    spool.deliveries.reclaim(("s1",))
+
+    assert spool.deliveries.take("s1").item_id == "item-1"
+
+
+def test_releasing_ones_own_leases_counts_no_crash_and_leaves_those_of_others(make_spool, spool):
+    other = make_spool(sinks=("s1", "s2"))
+    mine, theirs = spool.deliveries.take("s1"), other.deliveries.take("s1")
+    spool.deliveries.release_own()
+
+    again = spool.deliveries.take("s1")
+    assert (mine.number, 0) == (again.number, again.crashes)
+    assert spool.deliveries.take("s1") is None
+    other.deliveries.deliver(theirs, CREATED)
+
+
+def test_a_file_that_cannot_be_opened_at_the_moment_is_not_corrupt(spool, monkeypatch):
+    def exhausted(*_, **__):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    lease = spool.deliveries.take("s1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", exhausted)
+        with pytest.raises(SpoolError, match=r"^spool '.*': group file '.*': Too many open files$"):
+            spool.deliveries.load(lease)
+
+    assert spool.deliveries.load(lease).item_id == "item-1"
+
+
+def test_a_lack_of_memory_is_no_fault_of_the_datapoint(spool, monkeypatch):
+    def exhausted(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("al_framework.pipeline.spool.leases.decode_meta", exhausted)
+    lease = spool.deliveries.take("s1")
+
+    with pytest.raises(MemoryError):
+        spool.deliveries.load(lease)

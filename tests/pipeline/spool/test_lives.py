@@ -116,3 +116,15 @@ def test_taking_over_changes_as_many_rows_whatever_the_backlog(make_spool, candi
 
     assert spool.counts()["s1"].recovered == count
     assert spool._database._writer.total_changes < 8
+
+
+@pytest.mark.parametrize("process", ["1234", "a:b:c", "x", "1:2:3:4", f"{1 << 70}:0:x", 5, b"\xff"])
+def test_a_life_whose_process_cannot_be_read_has_ended(make_spool, candidate, process):
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    with spool._database.locked(), spool._database.transaction() as tx:
+        tx.execute("UPDATE life SET process = ?", (process,))
+
+    after = make_spool()
+
+    assert (1, 1) == (after.counts()["s1"].recovered, after.health().unclean_restarts)

@@ -12,6 +12,7 @@ from al_framework.pipeline.limits.base import LimitRule
 from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.spool import GcReport, Spool
 from al_framework.pipeline.spool.schema import MIGRATIONS
+from al_framework.pipeline.spool.soundness import set_aside
 
 DAILY = {"a": [LimitRule(period="daily", value=3)]}
 
@@ -137,7 +138,7 @@ def test_an_index_that_cannot_be_opened_is_a_spool_error(make_spool, tmp_path):
     (tmp_path / "spool" / "spool.db").unlink()
     (tmp_path / "spool" / "spool.db").mkdir()
 
-    with pytest.raises(SpoolError, match="Is a directory"):
+    with pytest.raises(SpoolError, match="unable to open database file"):
         make_spool()
 
 
@@ -260,7 +261,7 @@ def test_an_index_replaced_by_another_process_is_noticed(make_spool, candidate, 
     spool.accept([candidate("1")])
     other = make_spool(rules=DAILY)
     with other._database._lock:
-        other._database._set_aside(1.0)
+        set_aside(make_spool.directory / "spool.db", 1.0)
     third = make_spool(rules=DAILY)
 
     spool.accept([candidate("2", matching=("free",))])

@@ -1,5 +1,7 @@
 """What is written down about sinks, and read back by others."""
 
+import pytest
+
 from al_framework.pipeline.spool import Backlog, SinkRecord
 
 OPEN = SinkRecord(
@@ -20,7 +22,7 @@ def test_a_state_of_a_later_version_counts_as_closed(make_spool):
     with spool._database.locked(), spool._database.transaction() as tx:
         tx.execute("UPDATE sink SET state = 'asleep'")
 
-    assert {"s1": SinkRecord(name="s1")} == spool.sink_table.load(("s1",))
+    assert {"s1": SinkRecord(name="s1", active_s=3.5)} == spool.sink_table.load(("s1",))
 
 
 def test_the_backlog_is_counted_by_sink_whoever_brought_it(make_spool, candidate):
@@ -32,3 +34,37 @@ def test_the_backlog_is_counted_by_sink_whoever_brought_it(make_spool, candidate
     expected = {"s1": Backlog(pending=2, dead=1), "s2": Backlog(pending=3), "s3": Backlog()}
     assert expected == two.sink_table.backlog(("s1", "s2", "s3"))
     assert {"s2": Backlog(pending=3)} == two.sink_table.backlog(("s2",))
+
+
+@pytest.mark.parametrize("column", ["until", "next_s", "failures", "reason"])
+def test_a_damaged_row_counts_as_closed_and_keeps_its_time_of_trying(make_spool, column):
+    spool = make_spool()
+    spool.sink_table.save([OPEN])
+    with spool._database.locked(), spool._database.transaction() as tx:
+        tx.execute(f"UPDATE sink SET {column} = x'ff'")  # noqa: S608 - constants
+
+    assert {"s1": SinkRecord(name="s1", active_s=3.5)} == spool.sink_table.load(("s1",))
+
+
+@pytest.mark.parametrize("value", ["x'ff'", "9e999", "'x'"])
+def test_a_damaged_time_of_trying_begins_anew(make_spool, value):
+    spool = make_spool()
+    spool.sink_table.save([OPEN])
+    with spool._database.locked(), spool._database.transaction() as tx:
+        tx.execute(f"UPDATE sink SET active_s = {value}")  # noqa: S608 - constants
+
+    assert {"s1": SinkRecord(name="s1")} == spool.sink_table.load(("s1",))
+
+
+@pytest.mark.parametrize("value", [None, "{", "7", "null"])
+def test_the_leaders_sinks_are_known_or_none_at_all(make_spool, value):
+    spool = make_spool()
+    nobody = spool.sink_table.served()
+    spool.sink_table.announce(("s2", "s1"))
+    announced = spool.sink_table.served()
+    if value is not None:
+        with spool._database.locked(), spool._database.transaction() as tx:
+            tx.execute("UPDATE note SET value = ?", (value,))
+
+    assert (frozenset(), frozenset({"s1", "s2"})) == (nobody, announced)
+    assert (announced if value is None else frozenset()) == spool.sink_table.served()

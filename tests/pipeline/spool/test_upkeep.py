@@ -91,7 +91,7 @@ def test_an_index_that_cannot_be_read_at_all_is_told_of(make_spool, candidate, m
                 pass
 
         with monkeypatch.context() as patch:
-            patch.setattr("al_framework.pipeline.spool.database._connect", lambda _: Broken())
+            patch.setattr("al_framework.pipeline.spool.database.connect", lambda *_, **__: Broken())
             if expected:
                 assert spool._database.faults() == ("malformed",)
             else:

@@ -1,0 +1,88 @@
+"""Whether an index is fit for use, and where one goes that is not."""
+
+import logging
+import os
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from al_framework.pipeline.spool.lives import was_cut_short
+from al_framework.pipeline.spool.log_check import has_lost_commits
+
+_LOG = logging.getLogger(__name__)
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_BUSY_TIMEOUT_S = 10.0
+# Looking through an index of this size takes some 50 ms; a larger one is believed until its damage
+# shows. `Spool.verify` looks through any.
+_CHECK_BYTES = 16 << 20
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """Return a connection to an index; its transactions are up to the caller."""
+    uri = f"file:{quote(str(path))}{'?mode=ro' if read_only else ''}"
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S
+    )
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def is_damage(exc: sqlite3.Error) -> bool:
+    """Tell whether an error says that the index is damaged."""
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+
+
+def is_sound(path: Path, *, thorough: bool) -> bool:
+    """Tell whether an index can be used, as far as a look is worth its time.
+
+    Not thoroughly, its log is looked at, since SQLite would keep silent about that, and the rest
+    after a process has ended without closing it, if that is soon done: what else is damaged shows
+    when it is used.
+
+    Args:
+        path: The index; the spool's lock is held.
+        thorough: Whether to look through all of it.
+    """
+    if not thorough and has_lost_commits(path):
+        return False
+    try:
+        with closing(connect(path)) as connection:
+            if not thorough and not _needs_check(connection):
+                return True
+            rows = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.DatabaseError as exc:
+        if is_damage(exc):
+            return False
+        raise
+    return rows == [("ok",)]
+
+
+def set_aside(path: Path, now: float) -> None:
+    """Give a damaged index another name."""
+    aside = f"{path}.corrupt-{int(now)}"
+    count = 0
+    while os.path.lexists(aside):
+        count += 1
+        aside = f"{path}.corrupt-{int(now)}-{count}"
+    _LOG.error(
+        "spool '%s': its index is damaged; it is kept as '%s' and built anew from the group"
+        " files: what they hold is delivered again, and every open limit window counts as"
+        " spent",
+        path.parent,
+        aside,
+    )
+    # The index first: SQLite discards a log without an index, but would replay a stale one.
+    path.rename(aside)
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
+
+
+def _needs_check(connection: sqlite3.Connection) -> bool:
+    pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
+    tables = "SELECT 1 FROM sqlite_schema WHERE name = 'life'"
+    if size > _CHECK_BYTES or connection.execute(tables).fetchone() is None:
+        return False
+    return was_cut_short(connection)
