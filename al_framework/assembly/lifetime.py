@@ -87,12 +87,7 @@ class Assembly:
             SpoolError: The spool cannot be used any more; what was accepted lies on its disk.
         """
         try:
-            if self.refresher is not None:
-                self.refresher.close()
-            if self.delivery is not None:
-                deadline = self.clock.monotonic() + deadline_s
-                self.delivery.drain(deadline_s)
-                self.delivery.close(max(0.0, deadline - self.clock.monotonic()))
+            self._deliver(deadline_s)
             if self.spool is not None:  # a dry run leaves nothing behind
                 plan = self.engine.plan
                 for slot in () if plan is None else plan.sampler.slots:
@@ -116,3 +111,16 @@ class Assembly:
             return summary
         finally:
             self.stack.close()
+
+    def _deliver(self, deadline_s: float) -> None:
+        left_s = 0.0  # after an error or Ctrl-C nobody waits any more
+        try:
+            if self.refresher is not None:
+                self.refresher.close()
+            if self.delivery is not None:
+                deadline = self.clock.monotonic() + deadline_s
+                self.delivery.drain(deadline_s)
+                left_s = max(0.0, deadline - self.clock.monotonic())
+        finally:
+            if self.delivery is not None:
+                self.delivery.close(left_s)

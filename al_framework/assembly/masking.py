@@ -17,6 +17,7 @@ _SHORTEST = 4  # a shorter one would blank out half of every message
 _SHORTEST_PART = 8  # a word of a longer secret; shorter ones may be any word
 _SHORTEST_CUT = 4  # what is left of a secret in a text that was cut off
 _CUT = re.compile(r"(\S{1,500})(\.\.\.|…)")
+_NAMES_ALONE = frozenset({"redis", "rediss", "unix"})  # elsewhere a token may stand there
 _ESCAPE = re.compile(r"%[0-9A-F]{2}")
 
 
@@ -72,6 +73,8 @@ def _parts(secret: str) -> Iterator[str]:
         return
     # requests shows the address without its host; a Redis client the password alone.
     login, at, _ = address.netloc.rpartition("@")
+    if password is None and address.scheme in _NAMES_ALONE:
+        login = ""  # the name of a user, which may be any word
     yield from (part for part in (login, password, unquote(password or "")) if part and at)
     behind_host = secret.partition(address.netloc)[2]
     yield from (part for part in (behind_host, address.query) if len(part) >= _SHORTEST_PART)

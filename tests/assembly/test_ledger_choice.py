@@ -53,7 +53,7 @@ def build(tmp_path):
     ("limits", "kind"),
     [
         ({}, SqliteLedger),
-        ({"ledger": "sqlite", "redis_url": "redis://host"}, SqliteLedger),
+        ({"ledger": "sqlite"}, SqliteLedger),
         ({"ledger": "memory"}, MemoryLedger),
         ({"ledger": "redis", "redis_url": "redis://:${P}@127.0.0.1:1/0"}, RedisLedger),
     ],

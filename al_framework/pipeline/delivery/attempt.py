@@ -23,6 +23,7 @@ from al_framework.pipeline.delivery.retry import RetryRules
 from al_framework.pipeline.spool import CorruptItemError, Deliveries, Lease
 
 KEPT_LAGS = 1000
+_TELL_EVERY_S = 60.0
 _LOG = logging.getLogger(__name__)
 
 Deliver: TypeAlias = Callable[[Datapoint, Checkpoint], Receipt]
@@ -63,27 +64,35 @@ class Courier:
         self._rng = rng
         self._clock = clock
         self._on_delivered = on_delivered
+        self._troubled: set[str] = set()  # of which somebody was told
+        self._told_at: dict[str, float] = {}
         self._reported: set[tuple[str, type[BaseException]]] = set()
         self.lags: Mapping[str, deque[float]] = {name: deque(maxlen=KEPT_LAGS) for name in sinks}
 
-    def run(self, lease: Lease, permit: Permit) -> None:
+    def run(self, lease: Lease, permit: Permit, *, is_ours: bool) -> None:
         """Make one attempt and end the lease.
 
         Args:
             lease: What to deliver where.
             permit: That of the sink's breaker.
+            is_ours: Whether the calling thread is one of ours. Then nobody is there for what a sink
+                raises to end a thread or a process, and it is one fault more of the sink.
 
         Raises:
             SpoolError: What came of it cannot be written down; the datapoint will be tried again.
         """
         try:
-            self._attempt(lease, permit)
+            self._attempt(lease, permit, is_ours=is_ours)
         except LeaseLostError as exc:
             _LOG.warning("sink %r: %s", lease.sink, exc)
+        except SpoolError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - damaged rows, say: the datapoints behind it must go on
+            self._put_off(lease, exc)
         finally:
             self._deliveries.let_go(lease)
 
-    def _attempt(self, lease: Lease, permit: Permit) -> None:
+    def _attempt(self, lease: Lease, permit: Permit, *, is_ours: bool) -> None:
         if lease.crashes >= self._rules.max_crashes:
             reason = f"crash: the process died {lease.crashes} times in a row while it delivered it"
             self._give_up(lease, reason)
@@ -93,35 +102,52 @@ class Courier:
         except CorruptItemError as exc:
             self._give_up(lease, f"corrupt: {exc}")
             return
-        breaker = self._breakers[lease.sink]
-        try:
-            receipt = self._sinks[lease.sink](datapoint, LeaseCheckpoint(self._deliveries, lease))
-            _check(receipt, lease.sink)
-        except (LeaseLostError, SpoolError):
-            raise
-        except TransientSinkError as exc:
-            self._try_again(lease, permit, exc)
-        except PermanentSinkError as exc:
-            breaker.succeed(permit)  # it works; it only does not want this one
-            self._give_up(lease, str(exc))
-        except SinkPausedError as exc:
-            self._pause(lease, permit, exc)
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: other sinks must go on
-            self._fault(lease, permit, exc)
-        except BaseException:  # the process is told to stop: leave the datapoint to the next one
-            self._deliveries.put_back(lease, reason="interrupted")
-            raise
-        else:
-            self._deliveries.deliver(lease, receipt)
+        checkpoint = LeaseCheckpoint(self._deliveries, lease)
+        outcome = self._hand_over(lease, datapoint, checkpoint)
+        if isinstance(outcome, Receipt):
+            self._deliveries.deliver(lease, outcome)
             self._succeed(lease, permit)
-            self._notify(lease, datapoint, receipt)
+            self._notify(lease, datapoint, outcome)
+        elif checkpoint.failed and isinstance(outcome, LeaseLostError | SpoolError):
+            raise outcome
+        elif not is_ours and not isinstance(outcome, Exception | SystemExit):
+            # The process is told to stop: leave the datapoint to the next one.
+            self._deliveries.put_back(lease, reason="interrupted")
+            raise outcome
+        else:
+            self._take_back(lease, permit, outcome)
+
+    def _hand_over(
+        self, lease: Lease, datapoint: Datapoint, checkpoint: LeaseCheckpoint
+    ) -> Receipt | BaseException:
+        """Return what the sink says, or what it raises: a plugin may raise anything."""
+        try:
+            receipt = self._sinks[lease.sink](datapoint, checkpoint)
+            _check(receipt, lease.sink)
+        except BaseException as exc:  # noqa: BLE001 - a plugin boundary; the caller tells them apart
+            return exc
+        return receipt
+
+    def _take_back(self, lease: Lease, permit: Permit, exc: BaseException) -> None:
+        match exc:
+            case TransientSinkError():
+                self._try_again(lease, permit, exc)
+            case PermanentSinkError():
+                # It works; it only does not want this one.
+                self._breakers[lease.sink].succeed(permit)
+                self._give_up(lease, str(exc))
+            case SinkPausedError():
+                self._pause(lease, permit, exc)
+            case _:  # a SpoolError among them, of a spool of its own
+                self._fault(lease, permit, exc)
 
     def _succeed(self, lease: Lease, permit: Permit) -> None:
         breaker = self._breakers[lease.sink]
         breaker.succeed(permit)
         self.lags[lease.sink].append(max(0.0, self._clock.time() - lease.accepted_at))
-        failed, breaker.last_error = breaker.last_error is not None, None
-        if failed:
+        breaker.last_error = None
+        if lease.sink in self._troubled:
+            self._troubled.discard(lease.sink)
             _LOG.info("sink %r: delivers again", lease.sink)
 
     def _try_again(self, lease: Lease, permit: Permit, exc: TransientSinkError) -> None:
@@ -183,6 +209,22 @@ class Courier:
             is_fault=True,
         )
 
+    def _put_off(self, lease: Lease, exc: Exception) -> None:
+        """Have a datapoint wait that cannot be dealt with, ever longer."""
+        text = f"{type(exc).__name__}: {exc}"
+        kind = (lease.sink, type(exc))
+        _LOG.error(
+            "sink %r: datapoint %r cannot be dealt with and waits: %s; look at its spool with"
+            " 'al spool verify'",
+            lease.sink,
+            lease.item_id,
+            text,
+            exc_info=None if kind in self._reported else exc,
+        )
+        self._reported.add(kind)
+        delay_s = self._rules.backoff_s(lease.tries, self._rng)
+        self._deliveries.put_back(lease, reason=text, delay_s=delay_s, counts=False)
+
     def _setback(
         self,
         lease: Lease,
@@ -194,12 +236,19 @@ class Courier:
     ) -> Setback:
         """Tell the breaker of a failure, and a person if it is the first."""
         breaker = self._breakers[lease.sink]
-        if breaker.last_error is None and not is_told:  # once, until it delivers again
+        now = self._clock.monotonic()
+        # Once, until it delivers again, and of a sink that fails now and then not every time.
+        rests = now - self._told_at.get(lease.sink, float("-inf")) < _TELL_EVERY_S
+        if breaker.last_error is None and not is_told and not rests:
+            self._told_at[lease.sink] = now
+            self._troubled.add(lease.sink)
             _LOG.warning(
                 "sink %r: does not deliver at the moment, and is tried again: %s", lease.sink, text
             )
         breaker.last_error = text
-        setback = breaker.fail(permit, self._clock.monotonic(), asked_s=asked_s)
+        setback = breaker.fail(permit, now, asked_s=asked_s)
+        if setback.is_news or is_told:
+            self._troubled.add(lease.sink)
         if setback.is_news and asked_s is None:
             _LOG.warning(
                 "sink %r: fails too often, so it is left alone for %d s and then tried with one"

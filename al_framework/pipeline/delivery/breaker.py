@@ -95,8 +95,9 @@ class Breaker:
     def may_learn(self, record: SinkRecord) -> bool:
         """Tell whether what was written down says more than is known here."""
         with self._lock:
-            is_news = record.state != "closed" or self._state != "closed"
-            return is_news and not self.running and not self.is_changed
+            if self.running or (self.is_changed and self._state != "closed"):
+                return False  # what this process has met itself is newer
+            return record.state != "closed" or self._state != "closed"
 
     def restore(self, record: SinkRecord, *, now: float, wall: float, tries_at_once: bool) -> None:
         """Go on where another process has stopped.
@@ -157,6 +158,11 @@ class Breaker:
             self.running += 1
             self._current += 1
             return Permit(self._period, is_trial)
+
+    def is_free(self, now: float) -> bool:
+        """Tell whether there is a slot to take."""
+        with self._lock:
+            return self._is_free(now)
 
     def leave(self, permit: Permit) -> None:
         """Give a slot back; a trial without an outcome is made again."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from al_framework.api import LeaseLostError, SpoolError
 from al_framework.pipeline.spool import Deliveries, Lease
 
 
@@ -12,12 +13,16 @@ class LeaseCheckpoint:
     Args:
         deliveries: Where it is kept.
         lease: The delivery.
+
+    Attributes:
+        failed: Whether the spool could not keep something, or the lease was lost.
     """
 
     def __init__(self, deliveries: Deliveries, lease: Lease) -> None:
         self._deliveries = deliveries
         self._lease = lease
         self._state = dict(lease.checkpoint)
+        self.failed = False
 
     @property
     def state(self) -> Mapping[str, str]:
@@ -39,5 +44,9 @@ class LeaseCheckpoint:
                     " string; save strings only"
                 )
         state = {**self._state, **values}
-        self._deliveries.checkpoint(self._lease, state)
+        try:
+            self._deliveries.checkpoint(self._lease, state)
+        except (LeaseLostError, SpoolError):
+            self.failed = True  # so what comes out of the sink now is not its own fault
+            raise
         self._state = state

@@ -15,7 +15,14 @@ from al_framework.pipeline.spool.database import translated
 from al_framework.pipeline.spool.locking import FileLock
 
 EVERY_S = 60.0
+# The kernel frees the lock of a killed leader a moment before the process looks dead.
+SECOND_LOOK_S = 1.5
 _LOOK_EVERY_S = 5.0  # for batches whose size is to be asked again; most times there is none
+UNSERVED = (
+    "another process delivers what lies in this spool and does not know this sink, so its"
+    " datapoints wait until that process ends; give both processes the same sinks, or each a"
+    " spool.path of its own"
+)
 _LOG = logging.getLogger(__name__)
 
 
@@ -43,14 +50,27 @@ class Lead:
     def begin(self) -> None:
         """Start without the lead: at first, and in the child of a fork."""
         self._mutex = threading.Lock()
-        self._holds = False
+        self._holds = self._has_resigned = False
+        self._unserved: frozenset[str] = frozenset()
+        self._next_look_s = EVERY_S
         self.look_through()
         self._tidy_at = self._look_at = float("-inf")
+        self._leader_at: float | None = None
 
     @property
     def holds(self) -> bool:
         """Whether this process has it."""
         return self._holds
+
+    @property
+    def has_resigned(self) -> bool:
+        """Whether `resign` was called; it is not taken again after that."""
+        return self._has_resigned
+
+    @property
+    def unserved(self) -> frozenset[str]:
+        """The sinks that are not those of the process that leads."""
+        return self._unserved
 
     def look_through(self) -> None:
         """Free leases that nobody works on at the next opportunity, not only in a minute."""
@@ -63,21 +83,26 @@ class Lead:
             SpoolError: The spool cannot be used.
         """
         with self._mutex:
+            if self._has_resigned:  # a thread that closing has overtaken
+                return False
             if not self._holds:
                 with translated(self._spool.directory):
                     if not self._lock.try_acquire():
+                        self._look_at_leader()
                         return False
                 try:
                     self._restore(tries_at_once=True)
+                    self._spool.sink_table.announce(tuple(self._breakers))
                 except BaseException:
                     self._lock.release()
                     raise
-                self._holds = True
+                self._holds, self._unserved = True, frozenset()
+                self._next_look_s = SECOND_LOOK_S
                 self.look_through()
             now = self._clock.monotonic()
             if now >= self._reclaim_at:
                 self._spool.deliveries.reclaim(tuple(self._breakers))
-                self._reclaim_at = now + EVERY_S
+                self._reclaim_at, self._next_look_s = now + self._next_look_s, EVERY_S
             if now >= self._look_at:
                 self._looks.refresh()
                 self._look_at = now + _LOOK_EVERY_S
@@ -102,6 +127,8 @@ class Lead:
         Raises:
             SpoolError: The spool cannot be written.
         """
+        if not self._holds:  # the leader knows more, and what it has written is not ours to change
+            return
         changed = [breaker for breaker in self._breakers.values() if breaker.is_changed]
         if changed:
             self._save(changed)
@@ -109,18 +136,35 @@ class Lead:
     def resign(self) -> None:
         """Free the leases of this process, and let another one lead. Safe to call twice."""
         with self._mutex:
-            if self._holds:
-                try:
-                    self._spool.deliveries.reclaim(tuple(self._breakers), own=True)
+            self._has_resigned = True
+            try:
+                # Without the lead, too: `Delivery.deliver_now` takes leases whoever leads.
+                self._spool.deliveries.release_own()
+                if self._holds:
                     self._save(self._breakers.values())
                     self._spool.deliveries.checkpoint_index()
-                except SpoolError as exc:
-                    # The next leader finds this process gone and frees its leases then.
-                    _LOG.warning("delivery: leases are left to the next start: %s", exc)
-                finally:
+            except SpoolError as exc:
+                # The next leader finds this process gone and frees its leases then.
+                _LOG.warning("delivery: leases are left to the next start: %s", exc)
+            finally:
+                if self._holds:
                     self._holds = False
                     self._lock.release()
-            self._lock.close()
+                self._lock.close()
+
+    def _look_at_leader(self) -> None:
+        """Find out, once a minute, whether the leader delivers to our sinks; if not, say so."""
+        now = self._clock.monotonic()
+        if self._leader_at is None:  # it may have taken the lead this moment
+            self._leader_at = now + _LOOK_EVERY_S
+        if now < self._leader_at:
+            return
+        self._leader_at = now + EVERY_S
+        served = self._spool.sink_table.served()
+        unserved = frozenset(self._breakers) - served if served else frozenset[str]()
+        for sink in sorted(unserved - self._unserved):
+            _LOG.warning("sink %r: %s", sink, UNSERVED)
+        self._unserved = unserved
 
     def _restore(self, *, tries_at_once: bool) -> None:
         records = self._spool.sink_table.load(tuple(self._breakers))

@@ -5,14 +5,16 @@ from typing import Literal
 
 from al_framework.api import Clock, SinkHealth
 from al_framework.pipeline.delivery.breaker import Breaker
+from al_framework.pipeline.delivery.leading import UNSERVED
 from al_framework.pipeline.spool import SinkRecord, SinkTable
 
 
-def sink_health(
+def sink_health(  # noqa: PLR0913 - what it is told apart by, keyword-only
     table: SinkTable,
     breakers: Mapping[str, Breaker],
     *,
     leads: bool,
+    unserved: Collection[str] = (),
     lags: Mapping[str, Collection[float]],
     clock: Clock,
 ) -> Mapping[str, SinkHealth]:
@@ -22,6 +24,7 @@ def sink_health(
         table: What the leader has written down, and what the spool holds.
         breakers: How sinks are in this process.
         leads: Whether this process is the leader, and knows best.
+        unserved: Those that the process that leads does not know.
         lags: By sink, seconds from acceptance to delivery.
         clock: Time.
 
@@ -38,7 +41,7 @@ def sink_health(
         health[sink] = SinkHealth(
             state=_state(record, wall),
             until=None if record.state == "closed" else record.until,
-            reason=record.reason,
+            reason=record.reason or (UNSERVED if sink in unserved else ""),
             pending=backlog[sink].pending,
             dead=backlog[sink].dead,
             lag_p50_s=_percentile(ordered, 0.5),

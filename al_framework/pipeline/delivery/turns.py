@@ -136,6 +136,6 @@ class Turns:
             return self._alone is not None and self._clock.monotonic() < self._alone_until
 
     def _ready(self, suspects: Collection[str]) -> list[str]:
-        """Return the sinks that would be given their suspects, if they were alone."""
+        """Return the sinks that can be given their suspects; nobody waits for one that cannot."""
         now = self._clock.monotonic()
-        return sorted(sink for sink in suspects if self._breakers[sink].waits_s(now) <= 0)
+        return sorted(sink for sink in suspects if self._breakers[sink].is_free(now))

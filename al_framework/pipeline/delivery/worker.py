@@ -9,7 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
-from al_framework.api import Clock, SinkCounts, SinkHealth, SpoolError
+from al_framework.api import Clock, LeaseLostError, SinkCounts, SinkHealth, SpoolError
 from al_framework.pipeline.delivery.attempt import Courier, Deliver, OnDelivered
 from al_framework.pipeline.delivery.batch_looks import BatchLooks, BatchSize
 from al_framework.pipeline.delivery.breaker import Breaker
@@ -79,6 +79,7 @@ class Delivery:
         self._started = False
         self._closed = threading.Event()
         self._spool_failed = False
+        self._told: set[type[BaseException]] = set()
         self._begin()
         spool.on_accept(self._wake)
         spool.on_batches(self._looks.ensure)
@@ -134,7 +135,11 @@ class Delivery:
                 return False
             leads = self._lead.take()
             self._lead.learn()
-            turns = (self._turns.take_named(sink, item_id) for sink in waiting if self._knows(sink))
+            turns = (
+                self._unless_closed(self._turns.take_named(sink, item_id))
+                for sink in waiting
+                if self._knows(sink)
+            )
             if any([self._run_if(turn) for turn in turns]):  # noqa: C419 - every sink, not the first
                 continue
             if not any(self._may_end_by(s, due, remaining) for s, due in waiting.items()):
@@ -194,11 +199,13 @@ class Delivery:
             self._condition.notify_all()
             threads = list(self._threads)
         started, waited = self._clock.monotonic(), 0.0
-        for thread in threads:
-            while thread.is_alive() and waited < deadline_s:
-                thread.join(_TICK_S)
-                waited = max(waited + _TICK_S, self._clock.monotonic() - started)
-        self._resign()
+        try:
+            for thread in threads:
+                while thread.is_alive() and waited < deadline_s:
+                    thread.join(_TICK_S)
+                    waited = max(waited + _TICK_S, self._clock.monotonic() - started)
+        finally:  # whoever cannot wait any longer leaves no lead behind either
+            self._resign()
 
     def counts(self) -> Mapping[str, SinkCounts]:
         """Return by sink what became of the datapoints that this process answers for.
@@ -222,6 +229,7 @@ class Delivery:
             self._spool.sink_table,
             self._breakers,
             leads=self._lead.holds,
+            unserved=self._lead.unserved,
             lags=self._courier.lags,
             clock=self._clock,
         )
@@ -276,13 +284,17 @@ class Delivery:
             if turn is None:
                 return False
             self._wake()  # somebody has to look out while this thread is busy
-            self._run(turn)
+            self._run(turn, is_ours=True)
         except SpoolError as exc:
             with self._condition:
                 is_first, self._spool_failed = not self._spool_failed, True
             if is_first and not self._closed.is_set():
                 _LOG.error("delivery: interrupted, and tried again until it works: %s", exc)
             self._lead.look_through()  # a lease may have been left behind
+            return False
+        except BaseException as exc:  # noqa: BLE001 - a thread that ends takes all deliveries with it
+            self._report(exc)
+            self._lead.look_through()
             return False
         self._spool_failed = False
         return True
@@ -303,11 +315,36 @@ class Delivery:
     def _take(self) -> Turn | None:
         if self._closed.is_set() or not self._lead.take():
             return None
-        return self._turns.take()
+        return self._unless_closed(self._turns.take())
 
-    def _run(self, turn: Turn) -> None:
+    def _unless_closed(self, turn: Turn | None) -> Turn | None:
+        """Give a turn back that was taken after the leases of this process were freed."""
+        if turn is None or not self._lead.has_resigned:
+            return turn
         try:
-            self._courier.run(turn.lease, turn.permit)
+            self._deliveries.put_back(turn.lease, reason="closed")
+        except LeaseLostError:
+            pass  # it was taken before that
+        finally:
+            self._deliveries.let_go(turn.lease)
+            self._turns.leave(turn.lease.sink, turn.permit)
+        return None
+
+    def _report(self, exc: BaseException) -> None:
+        with self._condition:
+            is_first = type(exc) not in self._told
+            self._told.add(type(exc))
+        if is_first and not self._closed.is_set():
+            _LOG.error(
+                "delivery: failed with %s, which is a fault in here, and is tried again: %s",
+                type(exc).__name__,
+                exc,
+                exc_info=exc,
+            )
+
+    def _run(self, turn: Turn, *, is_ours: bool = False) -> None:
+        try:
+            self._courier.run(turn.lease, turn.permit, is_ours=is_ours)
         finally:
             self._turns.leave(turn.lease.sink, turn.permit)
         self._lead.keep()

@@ -99,19 +99,12 @@ class Yard:
         """Accept so many datapoints, and return their names."""
         names = [f"item-{len(self.sent) + n + 1:05}" for n in range(count)]
         for start in range(0, count, GROUP):
-            group = [self._candidate(name) for name in names[start : start + GROUP]]
+            group = [self.candidate(name) for name in names[start : start + GROUP]]
             assert all(one.status == "accepted" for one in spool.accept(group))
         return names
 
-    def judge(self) -> None:
-        """Every picture that was accepted arrived, once and as it was; the spool holds no other."""
-        assert self.remote.bytes == self.sent
-
-    def close(self) -> None:
-        for close in reversed(self._closing):
-            close()
-
-    def _candidate(self, name: str) -> Candidate:
+    def candidate(self, name: str) -> Candidate:
+        """Return what is offered under a name; it counts as sent from here."""
         image = b"\xff\xd8" + random.Random(name).randbytes(2000)
         datapoint = sample_datapoint(0, item_id=name, strategy="a", image=image)
         self.sent[name] = hashlib.sha256(image).hexdigest()
@@ -123,6 +116,14 @@ class Yard:
             batch_name="batch",
             compose=lambda _: datapoint,
         )
+
+    def judge(self) -> None:
+        """Every picture that was accepted arrived, once and as it was; the spool holds no other."""
+        assert self.remote.bytes == self.sent
+
+    def close(self) -> None:
+        for close in reversed(self._closing):
+            close()
 
 
 @pytest.fixture

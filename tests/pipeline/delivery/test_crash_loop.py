@@ -147,16 +147,36 @@ def test_of_two_threads_that_find_a_suspect_one_has_it_alone(bench, die, monkeyp
     assert delivery._take() is None
 
 
-def test_a_suspect_waits_while_all_slots_of_its_sink_are_taken(bench, die):
-    delivery = bench.delivery({"s": lambda *_: CREATED}, workers=1)
-    bench.accept(2)
+def test_a_suspect_of_a_sink_without_a_free_slot_stops_nobody_else(bench, die):
+    delivery = bench.delivery({"s": lambda *_: CREATED, "t": lambda *_: CREATED}, workers=2)
+    bench.accept(2, sinks=("s",))
     ready(delivery)
     die()  # the attempt itself hangs on, as far as this process knows
-    bench.clock.advance(turns.ALONE_S)
-    first = delivery._take()
-    bench.clock.advance(turns.ALONE_S)
+    bench.accept(3, sinks=("t",))
 
-    assert (first, delivery._take()) == (None, None)
+    assert bench.spools[0].deliveries.suspects(("s", "t")) == {"s"}
+    for _ in range(3):
+        turn = delivery._take()
+        assert turn.lease.sink == "t"
+        delivery._run(turn)
+    assert delivery._take() is None
+
+
+def test_a_suspect_of_a_sink_whose_trial_hangs_stops_nobody_else(bench, die):
+    delivery = bench.delivery({"s": lambda *_: CREATED, "t": lambda *_: CREATED}, workers=8)
+    delivery.step()
+    bench.accept(2, sinks=("s",))
+    breaker = delivery._breakers["s"]
+    now = bench.clock.monotonic()
+    permit = breaker.enter(now)
+    breaker.fail(permit, now, asked_s=1.0)
+    breaker.leave(permit)
+    bench.clock.advance(1.0)
+    ready(delivery)
+    die()
+    bench.accept(1, sinks=("t",))
+
+    assert delivery._take().lease.sink == "t"
 
 
 def test_only_the_death_of_a_process_is_held_against_a_datapoint(bench):

@@ -4,7 +4,10 @@ import random
 
 import pytest
 
-from al_framework.api import Receipt, SinkPausedError, SpoolError
+from al_framework.api import Receipt, SinkPausedError, SpoolError, TransientSinkError
+from al_framework.pipeline.delivery import RetryRules
+from al_framework.pipeline.delivery.leading import SECOND_LOOK_S
+from al_framework.pipeline.spool import leases
 
 CREATED = Receipt(status="created")
 
@@ -72,6 +75,24 @@ def test_dead_letters_beyond_their_limits_and_states_are_told_as_well(bench, mon
     ] == caplog.messages
 
 
+def test_a_lease_of_a_process_that_did_not_look_dead_yet_is_freed_soon(bench, monkeypatch):
+    delivery = bench.delivery({"s": instantly})
+    bench.accept()
+    spool, dying = bench.spools[0], [True]
+    lease = spool.deliveries.take("s")
+    with spool._database.locked(), spool._database.transaction() as tx:
+        tx.execute("UPDATE delivery SET owner = ?", (f"1:2:other{lease.owner[-2:]}",))
+    real = leases.is_alive
+    monkeypatch.setattr(leases, "is_alive", lambda who: dying[0] if "other" in who else real(who))
+    steps = [delivery.step()]
+    dying[0] = False
+    steps.append(delivery.step())
+    bench.clock.advance(SECOND_LOOK_S)
+    steps.append(delivery.step())
+
+    assert [False, False, True] == steps
+
+
 def test_the_time_of_trying_is_kept_across_processes(bench):
     for _ in range(3):
         delivery = bench.delivery({"s": instantly})
@@ -133,3 +154,63 @@ def test_lags_of_the_last_deliveries_are_kept_and_no_more(bench, monkeypatch):
     last = sorted(lags[-100:])
     health = delivery.health()["s"]
     assert (last[50], last[99]) == (health.lag_p50_s, health.lag_p99_s)
+
+
+def test_who_does_not_lead_changes_nothing_that_the_leader_has_written(bench):
+    def down(datapoint, checkpoint):
+        raise TransientSinkError("500")
+
+    leader = bench.delivery({"s": instantly})
+    other = bench.delivery(
+        {"s": down}, spool=bench.spool("s"), rules=RetryRules(failures_to_open=1)
+    )
+    for _ in range(12):
+        leader.step()
+        bench.clock.advance(60)
+    leader.step()
+    before = bench.spools[0].sink_table.load(("s",))
+    (item,) = bench.accept()
+
+    assert not other.deliver_now(item, 0.1)
+    assert before == bench.spools[0].sink_table.load(("s",))
+    assert before["s"].active_s > 600
+    # What it has met itself holds for it, whatever the leader says of another moment.
+    assert other._breakers["s"].needs_person(0) is False
+    assert other._breakers["s"].waits_s(bench.clock.monotonic()) > 0
+    other._lead.learn()
+    assert other._breakers["s"].waits_s(bench.clock.monotonic()) > 0
+
+
+def test_who_does_not_lead_gives_its_leases_back_without_a_crash(bench):
+    leader = bench.delivery({"s": instantly})
+    leader.step()
+    other = bench.delivery({"s": instantly}, spool=bench.spool("s"))
+    (item,) = bench.accept()
+    turn = other._turns.take_named("s", item)
+    other.close(0.0)
+
+    assert turn is not None
+    lease = bench.spools[0].deliveries.take("s")
+    assert (item, 0) == (lease.item_id, lease.crashes)
+
+
+def test_a_sink_that_the_leader_does_not_know_is_told_of(bench, caplog):
+    leader = bench.delivery({"a": instantly})
+    leader.step()
+    other = bench.delivery({"a": instantly, "b": instantly}, spool=bench.spool("a", "b"))
+    other.step()
+    before = other.health()["b"].reason
+    for _ in range(20):
+        bench.clock.advance(10)
+        other.step()
+
+    text = (
+        "another process delivers what lies in this spool and does not know this sink, so its"
+        " datapoints wait until that process ends; give both processes the same sinks, or each a"
+        " spool.path of its own"
+    )
+    assert [f"sink 'b': {text}"] == caplog.messages
+    assert ("", "", text) == (before, other.health()["a"].reason, other.health()["b"].reason)
+    leader.close(0.0)
+    other.step()
+    assert other.health()["b"].reason == ""

@@ -394,3 +394,78 @@ def test_delays_double_up_to_ten_minutes():
     assert [2, 4, 8, 512, 600, 600] == [
         rules.backoff_s(n, Longest()) for n in (1, 2, 3, 9, 10, 10_000)
     ]
+
+
+@pytest.mark.parametrize("error", [SpoolError("my own disk is full"), LeaseLostError("mine")])
+def test_errors_of_the_spool_that_a_sink_raises_itself_are_its_own_faults(bench, error):
+    sink = Scripted(error)
+    delivery = bench.delivery({"s": sink})
+    bench.accept()
+    for _ in range(6):
+        steps(delivery)
+        bench.clock.advance(600)
+
+    assert len(sink.calls) == 3
+    assert bench.reason("s").startswith("failed 3 times unexpectedly, at last with ")
+
+
+def test_a_checkpoint_that_cannot_be_kept_is_no_fault_of_the_sink(bench, monkeypatch):
+    def cannot(*_):
+        raise SpoolError("spool 'x': the disk is full")
+
+    delivery = bench.delivery({"s": Scripted(lambda checkpoint: checkpoint.save(a="b"))})
+    bench.accept()
+    monkeypatch.setattr(bench.spools[0].deliveries, "checkpoint", cannot)
+
+    with pytest.raises(SpoolError, match="the disk is full"):
+        delivery.step()
+    assert [0] == [attempts for *_, attempts in bench.rows("s")]
+
+
+def test_a_file_that_cannot_be_removed_is_delivered_all_the_same(bench, caplog, monkeypatch):
+    def cannot(file, now):
+        raise PermissionError(1, "Operation not permitted")
+
+    told = []
+    delivery = bench.delivery({"s": Scripted(CREATED)}, on_delivered=lambda *a: told.append(a))
+    items = bench.accept() + bench.accept()
+    files = bench.spools[0]._files
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "remove", cannot)
+        steps(delivery)
+
+    assert items == [datapoint.item_id for _, datapoint, _ in told]
+    assert delivery.counts()["s"].delivered == 2
+    (message,) = [m for m in caplog.messages if m.startswith("spool '")]
+    assert message.endswith(
+        ".als' is not needed any more and cannot be removed: Operation not permitted"
+    )
+    bench.accept()
+    steps(delivery)
+    assert delivery.counts()["s"].delivered == 3
+
+
+def test_what_cannot_be_dealt_with_waits_ever_longer_and_stops_nobody(bench, caplog, monkeypatch):
+    deliveries = bench.spool("s").deliveries
+    deliver, tried = deliveries.deliver, []
+
+    def fail(lease, receipt):
+        if lease.item_id == "item-1":
+            tried.append(bench.clock.time())
+            raise TypeError("bad row")
+        deliver(lease, receipt)
+
+    monkeypatch.setattr(deliveries, "deliver", fail)
+    delivery = bench.delivery({"s": Scripted(CREATED)})
+    bench.accept(3)
+    for _ in range(100):
+        steps(delivery)
+        bench.clock.advance(1)
+
+    assert delivery.counts()["s"].delivered == 2
+    assert 3 <= len(tried) <= 30
+    assert (
+        "sink 's': datapoint 'item-1' cannot be dealt with and waits: TypeError: bad row; look at"
+        " its spool with 'al spool verify'"
+    ) in caplog.messages
+    assert caplog.text.count("Traceback") == 1

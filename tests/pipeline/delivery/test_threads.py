@@ -1,5 +1,6 @@
 """Delivery on threads of its own: leadership, slots, draining, closing."""
 
+import asyncio
 import subprocess
 import sys
 import threading
@@ -392,21 +393,114 @@ def test_a_spool_that_fails_is_reported_once_and_tried_again(bench, caplog, monk
     assert caplog.text.count(text) == 1
 
 
-def test_a_sink_that_ends_its_thread_does_not_end_the_delivery(bench, monkeypatch):
-    monkeypatch.setattr(threading, "excepthook", lambda args: None)
-    answers = iter([KeyboardInterrupt(), CREATED, CREATED])
-
+@pytest.mark.parametrize("answer", [asyncio.CancelledError("leaked"), KeyboardInterrupt()])
+def test_whatever_a_sink_raises_on_our_threads_is_a_fault_of_the_sink(bench, caplog, answer):
     def deliver(datapoint, checkpoint):
-        answer = next(answers)
-        if isinstance(answer, BaseException):
+        if datapoint.item_id == "item-1":
             raise answer
-        return answer
+        return CREATED
 
-    delivery = bench.delivery({"s": deliver})
+    delivery = bench.delivery({"s": deliver}, workers=1)
     delivery.start()
-    bench.accept(2)
+    bench.accept(3)
+
+    assert eventually(lambda: delivery.counts()["s"].delivered == 2)
+    assert len(delivery._threads) == 1
+    (row,) = bench.rows("s")
+    assert ("item-1", 1) == (row[0], row[3])
+    assert row[2] > 0  # it waits, as after any failure
+    text = f"sink 's': failed with {type(answer).__name__}, which is a fault of the sink"
+    assert caplog.text.count(text) == 1
+
+
+def test_on_a_callers_thread_what_ends_a_process_goes_through(bench):
+    delivery = bench.delivery({"s": lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)})
+    (item,) = bench.accept()
+
+    with pytest.raises(KeyboardInterrupt):
+        delivery.step()
+    assert [(item, 0, 0.0, 0)] == bench.rows("s")
+
+
+def test_a_fault_in_here_is_told_once_and_ends_no_thread(bench, caplog, monkeypatch):
+    delivery = bench.delivery({"s": instantly})
+    failures = []
+    take = delivery._turns.take
+
+    def fail_at_first():
+        if len(failures) < 5:
+            failures.append(1)
+            raise RuntimeError("bug")
+        return take()
+
+    monkeypatch.setattr(delivery._turns, "take", fail_at_first)
+    delivery.start()
+    bench.accept()
 
     assert delivery.drain(PATIENCE_S)
+    text = "delivery: failed with RuntimeError, which is a fault in here, and is tried again: bug"
+    assert [text] == [message for message in caplog.messages if "fault in here" in message]
+
+
+def test_a_thread_that_closing_has_overtaken_takes_no_lead(bench, monkeypatch):
+    delivery = bench.delivery({"s": instantly}, workers=1)
+    here, go, take = threading.Event(), threading.Event(), delivery._lead.take
+
+    def gated():
+        here.set()
+        go.wait(PATIENCE_S)
+        return take()
+
+    monkeypatch.setattr(delivery._lead, "take", gated)
+    delivery.start()
+    bench.accept()
+    assert here.wait(PATIENCE_S)
+    (thread,) = delivery._threads
+    delivery.close(0.0)
+    go.set()
+    thread.join(PATIENCE_S)
+
+    assert not delivery._lead.holds
+    assert delivery.counts()["s"].delivered == 0
+    assert bench.delivery({"s": instantly}, spool=bench.spool("s")).step()
+
+
+@pytest.mark.parametrize("is_before", [True, False])
+def test_what_is_taken_while_the_delivery_closes_is_given_back(bench, monkeypatch, is_before):
+    delivery = bench.delivery({"s": instantly})
+    (item,) = bench.accept()
+    take = delivery._turns.take
+
+    def overtaken():
+        turn = take() if is_before else None
+        delivery.close(0.0)
+        return turn or take()
+
+    monkeypatch.setattr(delivery._turns, "take", overtaken)
+
+    assert not delivery.step()
+    assert [(item, 0, 0.0, 0)] == bench.rows("s")
+    assert bench.spools[0].deliveries.next_due("s") is not None
+    assert not delivery._breakers["s"].running
+
+
+def test_who_cannot_wait_any_longer_leaves_no_lead_behind(bench, monkeypatch):
+    gate = Gate()
+    delivery = bench.delivery({"s": gate})
+    delivery.start()
+    bench.accept()
+    eventually(lambda: gate.inside == 1)
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    for thread in delivery._threads:
+        monkeypatch.setattr(thread, "join", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        delivery.close(PATIENCE_S)
+    gate.open.set()
+
+    assert not delivery._lead.holds
 
 
 def test_no_thread_at_shutdown_is_no_error(bench, monkeypatch):
