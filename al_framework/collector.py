@@ -7,9 +7,9 @@ behind a bounded ring that the thread polls.
 
 import atexit
 import functools
-import itertools
 import logging
 import math
+import numbers
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +33,9 @@ from al_framework.assembly import Assembly, assemble_from
 from al_framework.assembly.health import health
 from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.handoff import Handoff
+from al_framework.pipeline.identity import FrameNames
 from al_framework.pipeline.inline import Inline
+from al_framework.pipeline.making import make_frame
 from al_framework.pipeline.offers import Offer
 from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.ring import Ring
@@ -76,7 +78,7 @@ class Collector:
         else:
             self._handoff = inline = _inline(assembly, inline_timeout_s)
             self._look = inline.look
-        self._numbers = itertools.count(1)
+        self._frame_names = FrameNames(assembly.run.run_id)
         self._closed = False
         self._handoff.start()
         atexit.register(self.close)
@@ -108,16 +110,17 @@ class Collector:
                 theirs.
 
         Raises:
-            ValueError: `delivery` is neither.
+            ValueError: `delivery` is neither, or `inline_timeout_s` is no time.
             ConfigurationError: The configuration has faults; all of them are listed.
             ComponentError: A component could not be started.
             SpoolError: The spool directory cannot be used.
         """
         if delivery not in ("background", "inline"):
             raise ValueError(f"delivery is {delivery!r}: choose 'background' or 'inline'")
+        timeout_s = _timeout_seconds(inline_timeout_s)
         background = delivery == "background"
         assembly = assemble_from(config, recent=recent, background=background)
-        return cls(assembly, delivery=delivery, inline_timeout_s=_seconds(inline_timeout_s))
+        return cls(assembly, delivery=delivery, inline_timeout_s=timeout_s)
 
     def submit(  # noqa: PLR0913 - the one entry point of the library; keyword-only after two
         self,
@@ -161,15 +164,16 @@ class Collector:
         try:
             if self._look is not None:
                 self._look()
-            wait_s = None if wait_accepted_s is None else _seconds(wait_accepted_s)
+            wait_s = None if wait_accepted_s is None else _wait_seconds(wait_accepted_s)
             model = None if model_id is None else str(model_id)
             inference = None if inference_id is None else str(inference_id)
-            frame = Frame(
+            frame = make_frame(
                 frame_id=name,
                 image=Image(image, color=color),
-                captured_at=_epoch_seconds(captured_at),
+                captured_at=None if captured_at is None else _epoch_seconds(captured_at),
+                source="",
                 attributes=_texts(attributes) if attributes else _NO_ATTRIBUTES,
-                parent=_crop(parent),
+                parent=None if parent is None else _crop(parent),
             )
         except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
             self._engine.tally.offer()
@@ -187,8 +191,9 @@ class Collector:
             )
         except Exception as exc:  # noqa: BLE001 - as above: a prediction type that is a list, say
             return self._engine.refuse(frame, exc, key=None).ticket(name)
-        tickets = [self._hand_over(offer, name, wait_s) for offer in offers]
-        return tickets[0] if len(tickets) == 1 else _best(tickets, name)
+        if len(offers) == 1:
+            return self._hand_over(offers[0], name, wait_s)
+        return _best([self._hand_over(offer, name, wait_s) for offer in offers], name)
 
     async def asubmit(  # noqa: PLR0913 - as for submit
         self,
@@ -273,14 +278,22 @@ class Collector:
         atexit.unregister(self.close)
         deadline_s = _seconds(deadline_s)
         deadline = self._assembly.clock.monotonic() + deadline_s
-        # The deadline is for deliveries; what is in memory is written down all the same.
-        self._handoff.close(max(deadline_s, RING_DEADLINE_S))
-        left = max(0.0, deadline - self._assembly.clock.monotonic())
+        left = 0.0  # after Ctrl-C nobody waits any more
         try:
-            summary = self._assembly.finish(deadline_s=left)
-        except AlFrameworkError as exc:
+            # The deadline is for deliveries; what is in memory is written down all the same.
+            self._handoff.close(max(deadline_s, RING_DEADLINE_S))
+            left = max(0.0, deadline - self._assembly.clock.monotonic())
+        finally:
+            self._finish(left)
+
+    def _finish(self, deadline_s: float) -> None:
+        try:
+            summary = self._assembly.finish(deadline_s=deadline_s)
+        except Exception as exc:
             # Raised from here it would hide the caller's own error at the end of a with block.
-            logger.error("the collector could not be closed properly: %s", exc)  # noqa: TRY400 - the text says it all
+            known = isinstance(exc, AlFrameworkError | OSError)
+            text = "the collector could not be closed properly: %s"
+            logger.log(logging.ERROR, text, exc, exc_info=not known)
             return
         for sink, counts in summary.counts.sinks.items():
             if counts.pending:
@@ -324,7 +337,7 @@ class Collector:
                 return str(frame_id).encode("utf-8", "backslashreplace").decode()
         except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
             self._engine.report(f"a frame_id of type {type(frame_id).__name__!r} is no name", exc)
-        return f"{self._assembly.run.run_id}-{next(self._numbers)}"
+        return self._frame_names.make()
 
     def _dropped(self, name: str, reason: str) -> Ticket:
         self._engine.tally.offer()
@@ -367,6 +380,18 @@ def _seconds(value: float) -> float:
     return max(0.0, min(float(value), threading.TIMEOUT_MAX))
 
 
+def _timeout_seconds(value: object) -> float:
+    if isinstance(value, numbers.Real) and float(value) >= 0:
+        return _seconds(float(value))
+    raise ValueError(f"inline_timeout_s is {value!r}: pass seconds, 0 or more, such as 30")
+
+
+def _wait_seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise ImageError(f"wait_accepted_s is {value!r}: pass seconds, such as 1.5, or None")
+    return _seconds(float(value))
+
+
 def _best(tickets: Sequence[Ticket], name: str) -> Ticket:
     """Return the ticket of the part that got furthest: a frame of crops is one submission."""
     order = ("accepted", "queued", "limited", "dropped", "invalid", "not_selected")
@@ -375,16 +400,14 @@ def _best(tickets: Sequence[Ticket], name: str) -> Ticket:
     return min(tickets, key=lambda ticket: order.index(ticket.status))
 
 
-def _crop(parent: object) -> Crop | None:
-    if parent is None or isinstance(parent, Crop):
+def _crop(parent: object) -> Crop:
+    if isinstance(parent, Crop):
         return parent
     kind = type(parent).__name__
     raise PredictionError(f"parent is a {kind}: pass an al_framework.api.Crop, or None")
 
 
-def _epoch_seconds(moment: float | None) -> float | None:
-    if moment is None:
-        return None
+def _epoch_seconds(moment: float) -> float:
     if isinstance(moment, bool | str) or not math.isfinite(float(moment)):
         raise ImageError(f"captured_at is {moment!r}: pass UTC epoch seconds, as time.time() does")
     return float(moment)

@@ -1,68 +1,84 @@
 """What does the model's thread pay for handing a frame over, while another holds the interpreter?
 
-The hand-off is `Collector.submit` without the adapter, the strategies, and the copies of picture
-and prediction: these have done their work beforehand and answer at once. Beside it, in the same run
-and in turns, stands what upstream does: ``queue.Queue(512).put_nowait`` with a thread waiting on
-the other side.
+The hand-off is `Collector.submit` without the adapter (which reads and checks a prediction), the
+strategies and the copies. It is measured twice: by itself, where these have done their work before
+and answer at once; and within submit, where they do it as ever, and a watch around each of them
+tells what to subtract: there it finds the processor's caches full of their data. What the copy of
+the prediction costs is shown apart. Beside it, in the same run and in turns, stands what upstream
+does: ``queue.Queue(512).put_nowait`` with a thread waiting on the other side.
 """
 
 import queue
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from al_framework import Collector
-from al_framework.api import Frame, Image
+from al_framework.api import Frame, Image, image
+from al_framework.pipeline import snapshot
 from al_framework.pipeline.offers import Offer
-from al_framework.pipeline.snapshot import keep_copies
-from benchmarks.latencies import Latency, measure_latencies
+from benchmarks.latencies import (
+    Latency,
+    Timed,
+    measure_latencies,
+    measure_timed,
+    outside,
+    percentile,
+)
 from benchmarks.rejected_frame import photograph, response
 
 SIZE = (1920, 1080)
 THINK_S = 0.001
-TAKEN, NOT_TAKEN = 0.9, 0.4  # thresholds, where all detections are sure by 0.9
+BLOCK = 20
+MOST_WAITING = 8
+SURE, UNSURE = 0.9, 0.4  # the strategy takes frames whose detections are about as sure as `SURE`
 QUEUE = "queue.Queue(512).put_nowait"
 
 
 def run(*, quick: bool) -> list[Latency]:
     """Measure frames that are taken and frames that are not, as JPEG and as an array."""
-    calls = 300 if quick else 5000
+    calls = 300 if quick else 10_000
     data = photograph(SIZE)
     pixels = np.zeros((SIZE[1], SIZE[0], 3), dtype=np.uint8)
-    document = response(SIZE)
+    wanted, unwanted = response(SIZE, confidence=SURE), response(SIZE, confidence=UNSURE)
     rows: list[Latency] = []
     for who, busy in (("while another thread is busy", True), ("alone", False)):
         with ExitStack() as stack:
             enter = stack.enter_context
-            cases: dict[str, Callable[[], object]] = {
-                QUEUE: partial(enter(waiting_queue()), data),
-                "ring alone": (bare := Bare(enter(collector(TAKEN)), data, document)).put,
-                "hand-off, JPEG, taken": bare,
-                "hand-off, array, taken": Bare(enter(collector(TAKEN)), pixels, document),
-                "hand-off, not taken": Bare(enter(collector(NOT_TAKEN)), data, document),
-            }
+            parts, waiting = Parts(enter(collector(SURE))), enter(WaitingQueue())
+            bare = Bare(enter(collector(SURE)), data, wanted, unwanted)
+            timed: list[tuple[Timed, Callable[[], object]]] = [
+                (outside(QUEUE, partial(waiting.put, data)), waiting.think),
+                (outside("JPEG, taken", partial(bare, data, wanted)), bare.think),
+                (outside("array, taken", partial(bare, pixels, wanted)), bare.think),
+                (outside("not taken", partial(bare, data, unwanted)), bare.think),
+                (partial(parts, "within submit: JPEG, taken", data, wanted), parts.think),
+                (partial(parts, "within submit: array, taken", pixels, wanted), parts.think),
+                (partial(parts, "within submit: not taken", data, unwanted), parts.think),
+            ]
+            enter(parts.watched())
             enter(spinning(busy))
             group = f"hand-off, {who}"
-            rows += measure_latencies(group, cases, reference=QUEUE, calls=calls, between=think)
+            rows += measure_timed(group, timed, reference=QUEUE, calls=calls, block=BLOCK)
         with ExitStack() as stack:
             enter = stack.enter_context
-            yes, no = enter(collector(TAKEN)).submit, enter(collector(NOT_TAKEN)).submit
-            cases = {
-                QUEUE: partial(enter(waiting_queue()), data),
-                "submit, JPEG, taken": partial(yes, data, document),
-                "submit, array, taken": partial(yes, pixels, document),
-                "submit, not taken": partial(no, data, document),
+            submit, waiting = enter(collector(SURE)).submit, enter(WaitingQueue())
+            cases: dict[str, Callable[[], object]] = {
+                QUEUE: partial(waiting.put, data),
+                "submit, JPEG, taken": partial(submit, data, wanted),
+                "submit, array, taken": partial(submit, pixels, wanted),
+                "submit, not taken": partial(submit, data, unwanted),
             }
             enter(spinning(busy))
             group = f"submit as a whole, storing and delivering behind it, {who}"
-            some = calls // 5
+            some = calls // 10
             rows += measure_latencies(group, cases, reference=QUEUE, calls=some, between=think)
     return rows
 
@@ -74,87 +90,210 @@ def think() -> None:
         pass
 
 
-class Bare:
-    """A collector whose adapter, strategies and copies have done their work beforehand.
+class Submitting:
+    """A collector whose other side does no more than take frames out: storing is measured apart.
 
-    What is left of `submit` is the hand-off.
+    Args:
+        opened: The collector.
     """
 
-    def __init__(self, opened: Collector, image: Any, document: object) -> None:
+    def __init__(self, opened: Collector) -> None:
         self._submit = opened.submit
-        self._image = image
-        self._tally = opened._engine.tally  # noqa: SLF001 - replaced within: subtracting would be guessing
-        engine: Any = opened._engine  # noqa: SLF001 - as above
-        frame = Frame(frame_id="frame", image=Image(image))
-        [(_, prediction)] = engine._adaptation.read(document, frame, None)  # noqa: SLF001 - as above
-        verdicts = engine.plan.sampler.evaluate(frame, prediction, pixels=False)
-        kept = keep_copies(frame, prediction)
-        engine._adaptation.read = lambda _, frame, __: ((frame, prediction),)  # noqa: SLF001 - as above
-        engine.plan.sampler.evaluate = lambda *_, **__: verdicts
-        handoff: Any = opened._handoff  # noqa: SLF001 - as above
-        full = handoff._full  # noqa: SLF001 - as above
-        # Nor does the other side do more than take it out: storing has benchmarks of its own.
-        engine.prepare = lambda _: engine.tally.drop("benchmark") or Offer(status="dropped")
-        handoff.keep = lambda frame, _: full(frame) or kept
-        [offer] = engine.offer(frame, document)
-        if offer.pending is not None:
-            engine.tally.drop("benchmark")
-        self._put = partial(handoff.put, offer.pending, wait_accepted_s=None)
+        inside: Any = opened
+        self._handoff = inside._handoff  # noqa: SLF001 - changed within: guessing its parts would not do
+        self._engine = inside._engine  # noqa: SLF001 - as above
+        self._engine.prepare = self._take_out
 
-    def put(self) -> None:
-        """Do what is beside ``put_nowait``: pass the frame to the other side, and no more."""
-        self._tally.offer()
-        self._put()
+    def _take_out(self, _: object) -> Offer:
+        self._engine.tally.drop("benchmark")
+        return Offer(status="dropped")
 
-    def __call__(self) -> None:
+    def think(self) -> None:
+        """Think, and go on until the other side has come for the frames before."""
+        think()
+        while self._handoff.queued_items > MOST_WAITING:
+            think()
+
+
+class Bare(Submitting):
+    """One whose adapter, strategies and copies have done their work before.
+
+    Args:
+        opened: The collector.
+        picture: A picture that the documents are of.
+        documents: What will be submitted.
+    """
+
+    def __init__(self, opened: Collector, picture: Any, *documents: object) -> None:
+        super().__init__(opened)
+        frame = Frame(frame_id="frame", image=Image(picture))
+        adaptation, sampler = self._engine._adaptation, self._engine.plan.sampler  # noqa: SLF001 - as above
+        full = self._handoff._full  # noqa: SLF001 - as above
+        read, judged = {}, {}
+        for document in documents:
+            [(_, prediction)] = adaptation.read(document, frame, None)
+            prediction = snapshot.snapshot(prediction)
+            read[id(document)] = prediction
+            judged[id(prediction)] = sampler.evaluate(frame, prediction, pixels=False)
+        adaptation.read = lambda document, frame, _: ((frame, read[id(document)]),)
+        sampler.evaluate = lambda _, prediction, pixels: judged[id(prediction)]  # noqa: ARG005 - passed by name
+        self._handoff.keep = lambda frame, prediction: full(frame) or (frame, prediction)
+
+    def __call__(self, picture: Any, document: object) -> None:
         """Hand a frame over."""
-        self._submit(self._image)
+        self._submit(picture, document)
+
+
+class Parts(Submitting):
+    """One of which everything that is no part of the hand-off is subtracted, watches included.
+
+    Args:
+        opened: The collector.
+    """
+
+    def __init__(self, opened: Collector) -> None:
+        super().__init__(opened)
+        self._others_s = 0.0
+        self._prediction_s = 0.0
+        self._watch_s = self._cost_of_a_watch()
+
+    def __call__(self, name: str, picture: Any, document: object) -> Mapping[str, float]:
+        """Submit a frame; return the seconds of its hand-off, without and with the snapshot."""
+        self._others_s = self._prediction_s = 0.0
+        start = time.perf_counter()
+        ticket = self._submit(picture, document)
+        seconds = time.perf_counter() - start - self._others_s
+        if ticket.status not in ("queued", "not_selected"):
+            raise RuntimeError(f"the frame was not taken as expected: {ticket}")
+        if not self._prediction_s:
+            return {name: seconds}
+        return {name: seconds - self._prediction_s, f"{name}, and its prediction copied": seconds}
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Put a watch around each part."""
+        engine, sampler = self._engine, self._engine.plan.sampler
+        places = [
+            (engine._adaptation, "read", self._other),  # noqa: SLF001 - as above
+            (sampler, "evaluate", self._other),
+            (image, "_copied", self._other),
+            (snapshot, "snapshot", self._copying),
+        ]
+        before = [getattr(place, name) for place, name, _ in places]
+        for (place, name, watch), part in zip(places, before, strict=True):
+            setattr(place, name, watch(part))
+        try:
+            yield
+        finally:
+            for (place, name, _), part in zip(places, before, strict=True):
+                setattr(place, name, part)
+
+    def _other(self, part: Callable[..., Any]) -> Callable[..., Any]:
+        def watch(*args: Any, **options: Any) -> Any:
+            start = time.perf_counter()
+            result = part(*args, **options)
+            self._others_s += time.perf_counter() - start + self._watch_s
+            return result
+
+        return watch
+
+    def _copying(self, part: Callable[..., Any]) -> Callable[..., Any]:
+        def watch(prediction: Any) -> Any:
+            start = time.perf_counter()
+            result = part(prediction)
+            self._prediction_s += time.perf_counter() - start
+            self._others_s += self._watch_s
+            return result
+
+        return watch
+
+    def _cost_of_a_watch(self) -> float:
+        """Return what a watch adds to the call that it is in, beside what it measures."""
+
+        def nothing(*_: object) -> None:
+            return None
+
+        self._watch_s, costs = 0.0, []
+        for watched in [self._other(nothing)] * 2000:
+            self._others_s = 0.0
+            start = time.perf_counter()
+            nothing(None, None, None)
+            bare_s = time.perf_counter() - start
+            start = time.perf_counter()
+            watched(None, None, None)
+            costs.append(time.perf_counter() - start - bare_s)
+        return percentile(costs, 0.1)  # rather too little than too much
 
 
 @contextmanager
 def collector(threshold: float) -> Iterator[Collector]:
     """Yield a collector that takes detections about as sure as `threshold`."""
-    with tempfile.TemporaryDirectory() as directory:
-        strategy = {
-            "name": "hard_examples",
-            "type": "close_to_threshold",
-            "threshold": threshold,
-            "epsilon": 0.05,
-            "probability": 1.0,
-        }
-        configuration = {
-            "name": "benchmark",
-            "adapter": {"type": "roboflow_response"},
-            "active_learning": {
-                "enabled": True,
-                "persist_predictions": True,
-                "sampling_strategies": [strategy],
-                "batching_strategy": {
-                    "batches_name_prefix": "benchmark",
-                    "recreation_interval": "never",
-                },
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Collector.from_config(configuration(Path(directory) / "spool", threshold)) as opened,
+    ):
+        yield opened
+
+
+def configuration(spool: Path, threshold: float, **others: object) -> dict[str, object]:
+    """Return the configuration of such a collector.
+
+    Args:
+        spool: Directory of the spool.
+        threshold: How sure the detections are that it takes.
+        others: What else is to stand in it, or instead.
+    """
+    strategy = {
+        "name": "hard_examples",
+        "type": "close_to_threshold",
+        "threshold": threshold,
+        "epsilon": 0.05,
+        "probability": 1.0,
+    }
+    return {
+        "name": "benchmark",
+        "adapter": {"type": "roboflow_response"},
+        "active_learning": {
+            "enabled": True,
+            "persist_predictions": True,
+            "sampling_strategies": [strategy],
+            "batching_strategy": {
+                "batches_name_prefix": "benchmark",
+                "recreation_interval": "never",
             },
-            "sinks": [{"type": "null"}],
-            "spool": {"path": str(Path(directory) / "spool")},
-        }
-        with Collector.from_config(configuration) as opened:
-            yield opened
+        },
+        "sinks": [{"type": "null"}],
+        "spool": {"path": str(spool)},
+        **others,
+    }
 
 
-@contextmanager
-def waiting_queue() -> Iterator[Callable[[object], None]]:
-    """Yield upstream's way: a queue that a thread waits on."""
-    waiting: queue.Queue[object] = queue.Queue(512)
+class WaitingQueue:
+    """Upstream's way: a queue that a thread waits on."""
 
-    def take() -> None:
-        while waiting.get() is not None:
+    def __init__(self) -> None:
+        self._queue: queue.Queue[object] = queue.Queue(512)
+        self.put = self._queue.put_nowait
+        self._waiters = partial(getattr, self._queue.not_empty, "_waiters")  # nothing else tells
+        self._taker = threading.Thread(target=self._take, daemon=True)
+
+    def think(self) -> None:
+        """Think, and go on until the other side waits again, as it does between two frames."""
+        think()
+        while not self._waiters():
+            think()
+
+    def _take(self) -> None:
+        while self._queue.get() is not None:
             pass
 
-    taker = threading.Thread(target=take, daemon=True)
-    taker.start()
-    yield waiting.put_nowait
-    waiting.put(None)
-    taker.join()
+    def __enter__(self) -> Self:
+        self._taker.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._queue.put(None)
+        self._taker.join()
 
 
 @contextmanager

@@ -6,10 +6,14 @@ wakes a thread invites that.
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rich.table import Table
+
+# Makes one call and tells how long it took, in seconds by the name of the row.
+Timed: TypeAlias = Callable[[], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,17 +58,40 @@ def measure_latencies(
         calls: Calls of each case.
         between: What the caller does between two calls.
     """
-    taken: dict[str, list[float]] = {name: [] for name in cases}
-    interrupted = dict.fromkeys(cases, 0)
-    for _ in range(calls):
-        for name, call in cases.items():
-            between()
-            before = _interruptions()
-            start = time.perf_counter()
-            call()
-            seconds = time.perf_counter() - start
-            taken[name].append(seconds)
-            interrupted[name] += _interruptions() > before
+    timed = [(outside(name, call), between) for name, call in cases.items()]
+    return measure_timed(group, timed, reference=reference, calls=calls)
+
+
+def measure_timed(
+    group: str,
+    cases: Sequence[tuple[Timed, Callable[[], object]]],
+    *,
+    reference: str,
+    calls: int,
+    block: int = 1,
+) -> list[Latency]:
+    """Do the same with calls that time themselves, and may tell of parts of themselves.
+
+    Args:
+        group: Name of the comparison.
+        cases: What to call, which tells its rows; and what its caller does before each call.
+        reference: The row that the others are compared with.
+        calls: Calls of each case.
+        block: How often a case is called before it is another's turn: a loop that always makes the
+            same call finds its code and data where it left them.
+    """
+    taken: dict[str, list[float]] = {}
+    interrupted: dict[str, int] = {}
+    for _ in range(max(1, calls // block)):
+        for call, wait in cases:
+            for _ in range(block):
+                wait()
+                before = _interruptions()
+                found = call()
+                cut = _interruptions() > before
+                for name, seconds in found.items():
+                    taken.setdefault(name, []).append(seconds)
+                    interrupted[name] = interrupted.get(name, 0) + cut
     base = percentile(taken[reference], 0.99)
     return [
         Latency(
@@ -79,6 +106,17 @@ def measure_latencies(
         )
         for name, seconds in taken.items()
     ]
+
+
+def outside(name: str, call: Callable[[], object]) -> Timed:
+    """Return the call with a watch around it."""
+
+    def timed() -> Mapping[str, float]:
+        start = time.perf_counter()
+        call()
+        return {name: time.perf_counter() - start}
+
+    return timed
 
 
 def _interruptions() -> int:

@@ -66,8 +66,8 @@ def photograph(size: tuple[int, int]) -> bytes:
     return buffer.getvalue()
 
 
-def response(size: tuple[int, int]) -> dict[str, object]:
-    """Return a Roboflow response whose detections are all sure, so that nothing is selected."""
+def response(size: tuple[int, int], *, confidence: float = 0.9) -> dict[str, object]:
+    """Return a Roboflow response whose detections are all alike; sure ones are not selected."""
     width, height = size
     return {
         "inference_id": "benchmark",
@@ -79,7 +79,7 @@ def response(size: tuple[int, int]) -> dict[str, object]:
                 "y": height / 2,
                 "width": width / 20,
                 "height": height / 20,
-                "confidence": 0.9,
+                "confidence": confidence,
                 "class": "car",
                 "class_id": 2,
                 "detection_id": f"detection-{row}",

@@ -788,6 +788,8 @@ def test_an_image_given_as_a_path_is_read_by_the_other_thread(collect, tmp_path,
     ("keywords", "reason"),
     [
         ({"color": "RGB"}, "the colour order 'RGB' is unknown: choose 'bgr' or 'rgb'"),
+        ({"wait_accepted_s": "a"}, "wait_accepted_s is 'a': pass seconds, such as 1.5, or None"),
+        ({"wait_accepted_s": True}, "wait_accepted_s is True: pass seconds, such as 1.5"),
         ({"captured_at": "now"}, "captured_at is 'now': pass UTC epoch seconds"),
         ({"captured_at": math.nan}, "captured_at is nan: pass UTC epoch seconds"),
     ],

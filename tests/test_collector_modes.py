@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import math
 import threading
+import time
+from typing import Any
 
 import pytest
 
@@ -16,6 +19,7 @@ from al_framework.api import (
     ProvidedConfiguration,
     Receipt,
     Sink,
+    SpoolError,
     Strategy,
     TransientSinkError,
     Verdict,
@@ -47,6 +51,7 @@ class Plugin:
         self.delivered: list[tuple[str, str]] = []
         self.fetched: list[str] = []
         self.gate = threading.Event()
+        self.hang: threading.Event | None = None
         plugin = self
 
         class Flaky(Sink):
@@ -55,6 +60,9 @@ class Plugin:
             def deliver(self, datapoint, checkpoint):
                 if plugin.errors:
                     raise plugin.errors.pop(0)
+                if plugin.hang is not None:
+                    plugin.hang.wait(LONG_S)
+                    raise TransientSinkError("it hung")
                 plugin.delivered.append((datapoint.frame_id, threading.current_thread().name))
                 return Receipt(status="created")
 
@@ -129,25 +137,50 @@ def gated():
     return {"active_learning": active_learning({"name": "g", "type": "gated"})}
 
 
-def test_inline_a_frame_is_delivered_when_submit_returns_and_no_thread_was_started(
+def test_inline_a_frame_is_delivered_when_submit_returns_and_no_thread_is_left(
     collect, plugin, monkeypatch
 ):
-    started = []
+    started, start = [], threading.Thread.start
+
+    def note(thread):
+        started.append(thread)
+        start(thread)
+
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", lambda thread: started.append(thread.name))
+        patch.setattr(threading.Thread, "start", note)
         collector = collect(delivery="inline")
         ticket = collector.submit(sample_jpeg(), frame_id="f")
         counts = collector.stats()
 
         assert ("accepted", "") == (ticket.status, ticket.reason)
-        assert [("f", threading.current_thread().name)] == plugin.delivered
+        assert [("f", "al-inline")] == plugin.delivered
         assert (1, 0) == (counts.sinks["flaky"].delivered, counts.queued)
         assert collector.flush(0.0)
-        assert [] == started
+        assert [("al-inline", False)] == [(thread.name, thread.is_alive()) for thread in started]
 
     collector.close()
 
     assert "shutdown" == collector.submit(sample_jpeg()).reason
+
+
+def test_inline_a_sink_that_hangs_holds_nobody_beyond_the_time(collect, plugin):
+    plugin.hang = threading.Event()
+    collector = collect(delivery="inline", timeout_s=0.2)
+    started = time.monotonic()
+    ticket = collector.submit(sample_jpeg(), frame_id="f")
+    held_s = time.monotonic() - started
+    started = time.monotonic()
+    collector.close(deadline_s=0.2)
+    closed_s = time.monotonic() - started
+    plugin.hang.set()
+
+    assert ("accepted", "safe in the spool, and still to be delivered") == (
+        ticket.status,
+        ticket.reason,
+    )
+    assert held_s < 5.0
+    assert closed_s < 5.0
+    assert [] == plugin.delivered
 
 
 def test_inline_a_sink_that_recovers_within_the_time_has_the_frame(collect, plugin):
@@ -274,3 +307,66 @@ def test_asyncio_waits_for_inline_delivery_on_another_thread(collect, plugin):
 
     assert ("accepted", "f") == (ticket.status, name)
     assert threading.current_thread().name != thread
+
+
+def own_threads(before):
+    return sorted({thread.name for thread in set(threading.enumerate()) - before})
+
+
+@pytest.mark.parametrize("place", ["refresher", "drain", "ring"])
+@pytest.mark.parametrize(
+    "error", [SpoolError("unable to open"), RuntimeError("bug"), KeyboardInterrupt()]
+)
+def test_an_end_that_is_cut_short_leaves_no_thread_and_no_lead(
+    collect, caplog, monkeypatch, place, error
+):
+    def fail(*_):
+        raise error
+
+    before = set(threading.enumerate())
+    collector = collect()
+    assert collector.submit(sample_jpeg(), wait_accepted_s=LONG_S).status == "accepted"
+    assembly = collector._assembly
+    if place == "drain":
+        monkeypatch.setattr(assembly.delivery, "drain", fail)
+    elif place == "refresher":
+        assembly.refresher = type("Refresher", (), {"close": fail, "skipped": 0})()
+    else:
+        close = collector._handoff.close
+        monkeypatch.setattr(collector._handoff, "close", lambda s: (close(s), fail()))
+    if place == "ring" or isinstance(error, KeyboardInterrupt):
+        with pytest.raises(type(error)):
+            collector.close(LONG_S)
+    else:
+        collector.close(LONG_S)
+        assert f"the collector could not be closed properly: {error}" in caplog.messages
+
+    assert own_threads(before) == []
+    assert not assembly.delivery._lead.holds
+    again = collect()
+    assert again.submit(sample_jpeg(), wait_accepted_s=LONG_S).status == "accepted"
+
+
+def test_limits_that_cannot_be_looked_up_are_told_of_once_and_stop_nothing(collect, caplog):
+    collector = collect()
+    moments = []
+
+    def fail(now):
+        moments.append(now)
+        raise MemoryError("no room")
+
+    collector._engine.ledger.refresh = fail
+    while len(moments) < 3:
+        assert collector._handoff.alive
+        threading.Event().wait(0.002)
+
+    assert collector.submit(sample_jpeg(), wait_accepted_s=LONG_S).status == "accepted"
+    text = "what is left of the limits cannot be looked up: MemoryError('no room')"
+    assert caplog.messages.count(text) == 1
+
+
+@pytest.mark.parametrize("timeout", [-1, -0.5, math.nan, "5"])
+def test_a_time_that_is_none_is_refused_before_anything_starts(timeout):
+    given: Any = timeout
+    with pytest.raises(ValueError, match=r"inline_timeout_s is .*: pass seconds, 0 or more, such"):
+        Collector.from_config("missing.yaml", delivery="inline", inline_timeout_s=given)

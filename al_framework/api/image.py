@@ -136,10 +136,14 @@ class Image:
     @property
     def nbytes(self) -> int:
         """Bytes of memory that the picture holds on to, roughly."""
-        held = sum(a.nbytes for a in (self._array, self._pixels) if a is not None)
+        held = len(self._data) if self._data is not None else 0
+        if self._array is not None:
+            held += self._array.nbytes
+        if self._pixels is not None:
+            held += self._pixels.nbytes
         if self._pil is not None:
             held += self._pil.width * self._pil.height * 3
-        return held + (len(self._data) if self._data is not None else 0)
+        return held
 
     def pixels(self, color: ColorOrder = "bgr") -> Pixels:
         """Return the upright picture as a read-only uint8 array ``(h, w, 3)``.
@@ -160,7 +164,8 @@ class Image:
     def owned(self) -> "Image":
         """Return a picture that shares no memory which its giver may write to.
 
-        Arrays and PIL images are copied; bytes cannot change and a path is read now.
+        Arrays and PIL images are copied; bytes cannot change and a path is read now, so these
+        return the picture itself.
 
         Raises:
             ImageError: A file given by path cannot be read.
@@ -170,11 +175,9 @@ class Image:
         if self._pil is not None:
             with _decoding.decoding(self._name()):
                 return Image(self._pil.copy())
-        encoded = self.encoded
-        assert encoded is not None  # noqa: S101 - neither array nor PIL: bytes or path, both encoded
-        image = Image(encoded)
-        image._path, image._header, image._pixels = self._path, self._header, self._pixels
-        return image
+        if self._data is None and self._path is not None:
+            self._data = _read_file(self._path)
+        return self
 
     def __repr__(self) -> str:
         """Return what kind of picture this is; never its bytes."""

@@ -154,6 +154,10 @@ class SpoolHealth:
         fsync_p99_s: 99th percentile of the seconds that the last groups took to become durable;
             None before the first.
         unclean_restarts: Times that a process ended without closing it.
+        set_aside: Damaged indexes and group files that are kept for a person to look at.
+        limits_spent_until: UTC epoch seconds. The index was built anew, and what had been taken of
+            the limits is not known: each window that was open then counts as spent, and this is
+            when the last of them ends. None where nothing is spent like this.
     """
 
     items: int = 0
@@ -164,6 +168,8 @@ class SpoolHealth:
     full_disk: bool = False
     fsync_p99_s: float | None = None
     unclean_restarts: int = 0
+    set_aside: int = 0
+    limits_spent_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

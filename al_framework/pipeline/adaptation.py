@@ -1,10 +1,11 @@
 """Whatever the caller or the model gave → Frame, Prediction.
 
 Where the configuration names an adapter, that one reads everything. Otherwise the one adapter that
-accepts the object does; two that accept it are reported, never chosen between.
+accepts the object does; two that accept it are reported, never chosen between. What is read is
+checked here, so that nothing behind has to doubt a number.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from al_framework.api import (
     Classification,
@@ -15,6 +16,7 @@ from al_framework.api import (
     PredictionError,
     Unlabelled,
 )
+from al_framework.pipeline.checking import check_prediction
 
 
 class Adaptation:
@@ -31,25 +33,28 @@ class Adaptation:
 
     def read(
         self, document: object, frame: Frame, prediction_type: str | None
-    ) -> Iterable[tuple[Frame, Prediction | Exception]]:
+    ) -> Sequence[tuple[Frame, Prediction | Exception]]:
         """Return the frames that an object is about, each with its prediction.
 
-        Where an adapter has split the object, a part that it cannot read comes with the error, so
-        that its neighbours lose nothing.
+        Where an adapter has split the object, a part that it cannot read, or whose prediction
+        cannot be used, comes with the error, so that its neighbours lose nothing.
 
         Raises:
             PredictionError: No adapter, or more than one, accepts the object; or the one that does
-                cannot read it.
+                cannot read it; or what it reads, or the caller gave, is malformed.
             TypeError: The adapter does not answer as it must.
         """
         if document is None:
             return ((frame, Unlabelled(prediction_type=prediction_type or "")),)
         if isinstance(document, Detections | Classification | Unlabelled):
+            check_prediction(document)
             return ((frame, document),)
         name, adapter = self._adapters[0] if self._fixed else self._choose(document, frame)
         if type(adapter).split is PredictionAdapter.split:  # the usual case, without a generator
             prediction = adapter.adapt(document, frame=frame, prediction_type=prediction_type)
-            return (_checked(name, frame, prediction),)
+            part = _checked(name, frame, prediction)
+            check_prediction(part[1])
+            return (part,)
         return [
             self._part(name, adapter, part, piece, prediction_type)
             for part, piece in adapter.split(document, frame=frame)
@@ -67,7 +72,12 @@ class Adaptation:
             prediction = adapter.adapt(piece, frame=part, prediction_type=prediction_type)
         except Exception as exc:  # noqa: BLE001 - a plugin boundary: handed on with its part
             return _checked_frame(name, part), exc
-        return _checked(name, part, prediction)
+        checked = _checked(name, part, prediction)
+        try:
+            check_prediction(checked[1])
+        except Exception as exc:  # noqa: BLE001 - as above: its numbers may be any objects
+            return checked[0], exc
+        return checked
 
     def _choose(self, document: object, frame: Frame) -> tuple[str, PredictionAdapter]:
         accepting = [(name, one) for name, one in self._adapters if _accepts(one, document)]

@@ -55,6 +55,19 @@ class Cells:
             total += cell.get(name, 0)
         return total
 
+    def excess(self, name: str, over: str) -> int:
+        """Return by how much one number exceeds another, never less than it does.
+
+        The other one is read first: read the other way round, what is added to both in between
+        would count for the other one only.
+        """
+        total = 0
+        for cell in self._published:
+            total -= cell.get(over, 0)
+        for cell in self._published:
+            total += cell.get(name, 0)
+        return total
+
     def sums(self) -> dict[str, int]:
         """Return all numbers of all threads."""
         return _added(self._published)

@@ -21,7 +21,6 @@ from al_framework.api import (
 )
 from al_framework.api.codec import decision_to_dict
 from al_framework.pipeline.adaptation import Adaptation
-from al_framework.pipeline.checking import check_prediction
 from al_framework.pipeline.composing import compose_candidate
 from al_framework.pipeline.encoding import encode_frame
 from al_framework.pipeline.identity import Names
@@ -122,7 +121,7 @@ class Engine:
             return [self._turn_away(plan)]
         decided_at = self.clock.time()
         try:
-            parts = list(self._adaptation.read(document, frame, prediction_type))
+            parts = self._adaptation.read(document, frame, prediction_type)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: adapters raise what they like
             self.tally.offer()
             return [self.refuse(frame, exc, key=key, decided_at=decided_at)]
@@ -195,8 +194,13 @@ class Engine:
             return Offer(status="dropped", reason="recently_sent", entry=entry)
         return candidate
 
-    def accept(self, entries: Sequence[Entry]) -> list[Acceptance]:
+    def accept(self, entries: Sequence[Entry], *, may_come_again: bool = False) -> list[Acceptance]:
         """Hand a group to the spool and count what became of it.
+
+        Args:
+            entries: The group.
+            may_come_again: Leave those uncounted that are ``limiter_unavailable``: the caller
+                hands them over again, or to `lose`.
 
         Raises:
             SpoolFullError: There is no room; nothing of the group was taken.
@@ -209,6 +213,8 @@ class Engine:
                 self.tally.paid(result.strategy or "")
             elif result.status == "limited":
                 self.tally.settle("limited")
+            elif may_come_again and result.status == "limiter_unavailable":
+                continue
             else:
                 self.tally.drop(result.status)
             self._settle_claim(result.item_id, sent=result.status == "accepted")
@@ -244,7 +250,6 @@ class Engine:
 
     def _decide(self, pending: Pending, keep: Keep | None) -> Offer:
         try:
-            check_prediction(pending.prediction)
             sampler = pending.plan.sampler
             pending.verdicts = sampler.evaluate(pending.frame, pending.prediction, pixels=False)
             if not sampler.has_pixel_strategies:
@@ -265,7 +270,7 @@ class Engine:
         """Return how a frame ends whose verdicts are known; None while it is in the race."""
         takers = matching(pending.verdicts)
         if not takers:
-            entry = self._remember(pending, "not_selected")
+            entry = self._remember(pending, "not_selected") if pending.key is not None else None
             self.tally.settle("not_selected")  # last: whoever raises before it is refused instead
             return _NOT_SELECTED if entry is None else Offer(status="not_selected", entry=entry)
         self.tally.match()

@@ -9,12 +9,12 @@ import logging
 import os
 import sys
 import threading
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from al_framework.api import Frame, Prediction, Ticket
 from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.forking import tell_after_fork
+from al_framework.pipeline.making import make_ticket
 from al_framework.pipeline.offers import Pending
 from al_framework.pipeline.ring import Ring
 from al_framework.pipeline.snapshot import keep_copies, keep_owned
@@ -34,26 +34,25 @@ TELL_EVERY_S = 60.0
 NICENESS = 10
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Work:
-    """A frame on its way.
+class _Waiter:
+    """Somebody who waits for a frame's final ticket."""
 
-    Attributes:
-        name: The frame's name.
-        pending: The frame; None once it is encoded, since its pixels are many times the JPEG.
-        ticket: What became of it so far.
-        done: Set when the ticket is final; None if nobody waits for it.
-    """
+    __slots__ = ("_done", "_ticket")
 
-    name: str
-    pending: Pending | None
-    ticket: Ticket
-    done: threading.Event | None = None
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self._ticket: Ticket | None = None
 
     def settle(self, ticket: Ticket) -> None:
-        self.ticket = ticket
-        if self.done is not None:
-            self.done.set()
+        self._ticket = ticket
+        self._done.set()
+
+    def wait(self, timeout_s: float) -> Ticket | None:
+        self._done.wait(timeout_s)
+        return self._ticket
+
+
+_Entry: TypeAlias = tuple[Pending, _Waiter | None]  # nobody waits for most frames
 
 
 class Handoff:
@@ -71,13 +70,13 @@ class Handoff:
     def __init__(
         self,
         engine: Engine,
-        ring: "Ring[_Work] | None" = None,
+        ring: "Ring[_Entry] | None" = None,
         *,
         when_full: WhenFull = "reject_new",
         block_s: float = 30.0,
     ) -> None:
         self._engine = engine
-        self._ring: Ring[_Work] = ring if ring is not None else Ring()
+        self._ring: Ring[_Entry] = ring if ring is not None else Ring()
         self._when_full = when_full
         self._block_s = block_s
         self._begin()
@@ -106,22 +105,24 @@ class Handoff:
 
     def put(self, pending: Pending, *, wait_accepted_s: float | None) -> Ticket:
         """Queue a frame; wait for its end only if asked to."""
-        name = pending.frame.frame_id
-        queued = Ticket(status="queued", reason="", frame_id=name)
-        work = _Work(name=name, pending=pending, ticket=queued)
-        if wait_accepted_s is not None:
-            work.done = threading.Event()
-        nbytes = pending.frame.image.nbytes
+        frame = pending.frame
+        name, nbytes = frame.frame_id, frame.image.nbytes
+        waiter = None if wait_accepted_s is None else _Waiter()
+        entry = (pending, waiter)
         if self._refusing:  # nobody will come for it
-            self._drop(work, "shutdown")
-        elif self._ring.append(work, nbytes) or self._make_room(work, nbytes):
+            self._drop(entry, "shutdown")
+        elif self._ring.append(entry, nbytes) or self._make_room(entry, nbytes):
             if self._ended:  # the thread may have left between the two looks
                 self._drop_rest()
-            elif work.done is not None:
-                work.done.wait(wait_accepted_s)
         else:
-            self._drop(work, self._why_full())
-        return work.ticket
+            self._drop(entry, self._why_full())
+        if pending.lost:
+            return _dropped(pending)
+        if waiter is not None and wait_accepted_s is not None:
+            ticket = waiter.wait(wait_accepted_s)
+            if ticket is not None:
+                return ticket
+        return make_ticket(status="queued", reason="", frame_id=name)
 
     @property
     def alive(self) -> bool:
@@ -153,26 +154,27 @@ class Handoff:
         self._closing = threading.Event()
         self._told_at = float("-inf")
         self._told_of = 0
+        self._told_of_limits = False
         self._thread = threading.Thread(target=self._work, name="al-spool", daemon=True)
 
     def _full(self, frame: Frame) -> str:
         is_full = self._when_full == "reject_new" and not self._ring.has_room(frame.image.nbytes)
         return "ring_full" if is_full else ""
 
-    def _make_room(self, work: _Work, nbytes: int) -> bool:
+    def _make_room(self, entry: _Entry, nbytes: int) -> bool:
         """Find a place in a full ring in the way that was chosen."""
         if self._when_full == "drop_oldest":
-            return self._displace(work, nbytes)
-        return self._when_full == "block" and self._wait_for_room(work, nbytes)
+            return self._displace(entry, nbytes)
+        return self._when_full == "block" and self._wait_for_room(entry, nbytes)
 
-    def _displace(self, work: _Work, nbytes: int) -> bool:
+    def _displace(self, entry: _Entry, nbytes: int) -> bool:
         while (oldest := self._ring.take()) is not None:
             self._drop(oldest, "ring_full")
-            if self._ring.append(work, nbytes):
+            if self._ring.append(entry, nbytes):
                 return True
         return False
 
-    def _wait_for_room(self, work: _Work, nbytes: int) -> bool:
+    def _wait_for_room(self, entry: _Entry, nbytes: int) -> bool:
         clock = self._engine.clock
         started, waited = clock.monotonic(), 0.0
         # Ticks are counted too, for a clock that does not move by itself.
@@ -180,20 +182,23 @@ class Handoff:
             if self._closing.wait(BLOCKED_POLL_S):
                 return False
             waited += BLOCKED_POLL_S
-            if self._ring.append(work, nbytes):
+            if self._ring.append(entry, nbytes):
                 return True
         return False
 
     def _why_full(self) -> str:
         return "shutdown" if self._refusing else "ring_full"  # closed while it waited
 
-    def _drop(self, work: _Work, reason: str) -> None:
+    def _drop(self, entry: _Entry, reason: str) -> None:
+        pending, waiter = entry
+        pending.lost = reason
         self._engine.tally.drop(reason)
-        work.settle(Ticket(status="dropped", reason=reason, frame_id=work.name))
+        if waiter is not None:
+            waiter.settle(_dropped(pending))
 
     def _drop_rest(self) -> None:
-        while (work := self._ring.take()) is not None:
-            self._drop(work, "shutdown")
+        while (entry := self._ring.take()) is not None:
+            self._drop(entry, "shutdown")
 
     def _end(self) -> None:
         # In this order: whoever appends after this look at the ring sees the flag.
@@ -205,39 +210,51 @@ class Handoff:
         try:
             while True:
                 stored = self._store_group()
-                self._engine.ledger.refresh(self._engine.clock.time())
+                self._refresh()
                 self._tell_of_full_ring()
                 if not stored and self._closing.wait(POLL_S) and not len(self._ring):
                     return
         finally:
             self._end()
 
+    def _refresh(self) -> None:
+        try:
+            self._engine.ledger.refresh(self._engine.clock.time())
+        except Exception as exc:  # noqa: BLE001 - the thread goes on: nobody else stores what comes
+            if not self._told_of_limits:
+                self._told_of_limits = True
+                self._engine.report(f"what is left of the limits cannot be looked up: {exc!r}", exc)
+
     def _store_group(self) -> bool:
         """Take frames from the ring and have them accepted together; tell if there were any."""
-        clock, candidates, works = self._engine.clock, list[Candidate](), list[_Work]()
+        clock, candidates = self._engine.clock, list[Candidate]()
+        names, waiters = list[str](), list[_Waiter | None]()
         started, nbytes, found = clock.monotonic(), 0, False
         # One by one: what is taken does not count in the ring's bytes any more.
         while len(candidates) < GROUP_ITEMS and nbytes < GROUP_BYTES:
             if candidates and clock.monotonic() - started >= GROUP_AGE_S:
                 break
-            work = self._ring.take()
-            if work is None:
+            entry = self._ring.take()
+            if entry is None:
                 break
             found = True
-            pending, work.pending = work.pending, None
-            assert pending is not None  # noqa: S101 - it was put in with one and comes out once
-            prepared = prepare(self._engine, pending)
-            del pending
+            pending, waiter = entry
+            name, prepared = pending.frame.frame_id, prepare(self._engine, pending)
+            # Its pixels are many times the JPEG, and the group waits for its end.
+            del entry, pending
             if isinstance(prepared, Ticket):
-                work.settle(prepared)
+                if waiter is not None:
+                    waiter.settle(prepared)
                 continue
             candidates.append(prepared)
-            works.append(work)
+            names.append(name)
+            waiters.append(waiter)
             nbytes += len(prepared.image)
         if candidates:
-            tickets = store(self._engine, candidates, [work.name for work in works])
-            for work, ticket in zip(works, tickets, strict=True):
-                work.settle(ticket)
+            tickets = store(self._engine, candidates, names)
+            for waiter, ticket in zip(waiters, tickets, strict=True):
+                if waiter is not None:
+                    waiter.settle(ticket)
         return found
 
     def _tell_of_full_ring(self) -> None:
@@ -256,6 +273,10 @@ class Handoff:
             )
         else:
             logger.warning("frames come faster than they can be stored: %d more were dropped", new)
+
+
+def _dropped(pending: Pending) -> Ticket:
+    return make_ticket(status="dropped", reason=pending.lost, frame_id=pending.frame.frame_id)
 
 
 def _give_way() -> None:

@@ -1,7 +1,7 @@
-"""The caller's thread does it all: for hosts that stop a process between two requests.
+"""Nothing goes on in the background: for hosts that stop a process between two requests.
 
-There a thread in the background would die with the request. So a frame is stored and delivered
-before `submit` returns, or its time is up; what is not delivered by then is safe on disk.
+There a thread would die with the request. So a frame is stored and delivered before `submit`
+returns, or its time is up; what is not delivered by then is safe on disk.
 """
 
 import threading
@@ -14,9 +14,13 @@ from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.offers import Pending
 from al_framework.pipeline.storing import prepare, store
 
+# To learn of an outcome that is there already.
+_GRACE_S = 0.2
+_LEFT = "safe in the spool, and still to be delivered"
+
 
 class Deliverer(Protocol):
-    """What hands accepted datapoints to the sinks, on the calling thread."""
+    """What hands accepted datapoints to the sinks, on the thread that calls it."""
 
     def deliver_now(self, item_id: str, timeout_s: float) -> bool:
         """Try until every sink has a datapoint; False if that did not come to be in time."""
@@ -116,12 +120,27 @@ class Inline:
     def _deliver(self, delivery: Deliverer, item_id: str, deadline: float) -> str:
         """Deliver until the deadline; return what is still to be done, in words."""
         left = max(0.0, deadline - self._clock.monotonic())
+        said: list[str] = []
+
+        def attempt() -> None:
+            said.append(self._attempt(delivery, item_id, left))
+
+        # On a thread that is waited for, since a sink may take longer than its caller has time.
+        thread = threading.Thread(target=attempt, name="al-inline", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is shutting down
+            return _LEFT
+        thread.join(max(left, _GRACE_S))
+        return said[0] if said else _LEFT
+
+    def _attempt(self, delivery: Deliverer, item_id: str, left: float) -> str:
         try:
             if not delivery.deliver_now(item_id, left):
-                return "safe in the spool, and still to be delivered"
-            # Without a thread nobody else comes for what earlier frames have left.
+                return _LEFT
+            # Without a thread of its own nobody else comes for what earlier frames have left.
             delivery.step()
         except Exception as exc:  # noqa: BLE001 - a caller's loop goes on, and the frame is safe on disk
             self._engine.report(f"a frame is safe in the spool, but: {exc}", exc)
-            return f"safe in the spool, and still to be delivered: {exc}"
+            return f"{_LEFT}: {exc}"
         return ""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from al_framework.api import Frame, FrameKey, Prediction, StrategyVerdict, Ticket
+from al_framework.pipeline.making import make_ticket
 from al_framework.pipeline.plan import Plan
 from al_framework.pipeline.spool import SeenFrame
 
@@ -15,6 +16,9 @@ class Pending:
 
     Whatever is still to be done to it is done by the plan under which it was offered. Not frozen:
     one thread at a time has it, and each copy would cost the caller's thread microseconds.
+
+    Attributes:
+        lost: Why the hand-off has dropped it; empty while it has not.
     """
 
     plan: Plan
@@ -25,6 +29,7 @@ class Pending:
     model_id: str | None
     inference_id: str | None
     key: FrameKey | None
+    lost: str = ""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -47,4 +52,4 @@ class Offer:
         """Return the answer to a caller whose frame is out of the race."""
         said = self.status
         status = said if said in ("limited", "invalid", "dropped") else "not_selected"
-        return Ticket(status=status, reason=self.reason, frame_id=frame_id)
+        return make_ticket(status=status, reason=self.reason, frame_id=frame_id)

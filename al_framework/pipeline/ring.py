@@ -35,15 +35,14 @@ class Ring(Generic[T]):
     @property
     def nbytes(self) -> int:
         """Bytes of the entries that wait."""
-        # In this order: read the other way round, an entry that comes and goes in between would
-        # count as taken but not as added, and the ring seem to hold less than it does.
-        taken = self._bytes.sum("taken")
-        return self._bytes.sum("added") - taken
+        return self._bytes.excess("added", "taken")
 
     def has_room(self, nbytes: int) -> bool:
         """Tell whether such an entry would be taken now; another thread may be faster."""
-        held = self.nbytes
-        return bool(self._places) and (held == 0 or held + nbytes <= self._max_bytes)
+        if not self._places:
+            return False
+        held = self._bytes.excess("added", "taken")
+        return held == 0 or held + nbytes <= self._max_bytes
 
     def append(self, item: T, nbytes: int) -> bool:
         """Add an entry, or return False when there is no room for it."""
@@ -53,7 +52,8 @@ class Ring(Generic[T]):
             return False
         mine = self._bytes.mine()
         mine["added"] += nbytes
-        if self.nbytes > max(self._max_bytes, nbytes):
+        held = self._bytes.excess("added", "taken")
+        if held > self._max_bytes and held > nbytes:
             mine["taken"] += nbytes
             self._places.append(None)
             return False

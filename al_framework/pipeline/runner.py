@@ -20,6 +20,7 @@ from al_framework.api import (
     SpoolFullError,
 )
 from al_framework.pipeline.engine import Engine, Entry
+from al_framework.pipeline.limits.base import LedgerUnavailableError
 from al_framework.pipeline.spool import Candidate
 from al_framework.pipeline.storing import lost_because
 
@@ -44,7 +45,8 @@ class Runner:
         engine: The stages.
         predictor: The model, or None where predictions come with the frames.
         seen: Tells whether an earlier run has dealt with a frame.
-        wait_for_room: Called when the spool is full; tells whether room may have appeared.
+        wait_for_room: Called when the spool is full, or whoever keeps the limits does not answer;
+            tells whether that may have changed.
         clock: Time, for the age of a group.
     """
 
@@ -85,6 +87,7 @@ class Runner:
 
         Raises:
             SpoolFullError: The spool stayed full; a later run goes on from here.
+            LedgerUnavailableError: Whoever keeps the limits did not answer; likewise.
             SpoolError: The spool cannot be used.
         """
         broken: dict[str, str] = {}
@@ -108,18 +111,27 @@ class Runner:
 
         Raises:
             SpoolFullError: The spool stayed full.
+            LedgerUnavailableError: Whoever keeps the limits did not answer.
             SpoolError: The spool cannot be used.
         """
         group, self._group = self._group, []
         while group:
             try:
-                self._engine.accept(group)
+                answers = self._engine.accept(group, may_come_again=True)
             except Exception as exc:
                 if not isinstance(exc, SpoolFullError) or not self._wait_for_room():
                     self._engine.lose(group, lost_because(exc))
                     raise
-            else:
-                return
+                continue
+            unpaid = {each.item_id for each in answers if each.status == "limiter_unavailable"}
+            group = [e for e in group if isinstance(e, Candidate) and e.item_id in unpaid]
+            if group and not self._wait_for_room():
+                self._engine.lose(group, "limiter_unavailable")
+                raise LedgerUnavailableError(
+                    f"{self._engine.ledger.trouble or 'the limits cannot be asked for'}: see that"
+                    " it runs, or correct limits.redis_url, then run again; the frames that were"
+                    " not taken are offered once more"
+                )
 
     def _process(self, source: Source, frame: Frame) -> None:
         self._engine.ledger.refresh(self._clock.time())  # once a second it looks, no oftener

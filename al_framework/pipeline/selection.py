@@ -23,7 +23,8 @@ def draw(seed: int, strategy: str, frame_id: str) -> float:
 
 def matching(verdicts: Sequence[StrategyVerdict]) -> tuple[str, ...]:
     """Return the strategies that take the frame, in configuration order."""
-    return tuple([entry.strategy for entry in verdicts if entry.selected])
+    # Most have drawn nothing, and a look at that is no call.
+    return tuple([one.strategy for one in verdicts if one.u is not None and one.selected])
 
 
 def first_match(

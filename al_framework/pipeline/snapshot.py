@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from al_framework.api import Detections, Frame, Keypoints, Prediction, Unlabelled
 from al_framework.api.codec import json_values
+from al_framework.pipeline.making import make_frame
 
 T = TypeVar("T")
 
@@ -46,11 +47,11 @@ def snapshot(prediction: Prediction) -> Prediction:
 def keep_copies(frame: Frame, prediction: Prediction) -> tuple[Frame, Prediction]:
     """Return a frame and its prediction as copies that the caller cannot change any more."""
     # A path is left to the spool's thread: reading it here would block the caller.
-    if frame.image.path is None:
-        # Not dataclasses.replace, which takes three times as long.
-        frame = Frame(
+    image = frame.image if frame.image.path is not None else frame.image.owned()
+    if image is not frame.image:
+        frame = make_frame(
             frame_id=frame.frame_id,
-            image=frame.image.owned(),
+            image=image,
             captured_at=frame.captured_at,
             source=frame.source,
             attributes=frame.attributes,

@@ -113,12 +113,18 @@ class FaultServer:
 
     Args:
         host: ``127.0.0.1`` or ``::1``.
+        port: The port of an earlier one that comes back; by default any that is free.
         tls: Speak TLS with this context; None for plain HTTP.
         name: The host to write into `url`, where it differs.
     """
 
     def __init__(
-        self, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None, name: str | None = None
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+        name: str | None = None,
     ) -> None:
         self.requests: list[Request] = []
         self.connections = 0
@@ -131,7 +137,7 @@ class FaultServer:
         self._sockets: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, 0), family=family)
+        self._listener = socket.create_server((host, port), family=family)
         self.port: int = self._listener.getsockname()[1]
         shown = name or (f"[{host}]" if ":" in host else host)
         self.url = f"{'https' if tls else 'http'}://{shown}:{self.port}"

@@ -7,6 +7,7 @@ Source: Roboflow inference 1.8.3, ``core/entities/requests/inference.py`` and
 import base64
 import io
 import json
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -130,7 +131,6 @@ class RoboflowInference(Predictor[RoboflowInferenceOptions]):
         self._adapter = RoboflowResponse(Options(), context)
         self._local = threading.local()
         self._sessions: list[requests.Session] = []
-        self._lock = threading.Lock()
 
     def predict(self, frame: Frame) -> Prediction:
         """Return what the configured model says of one frame.
@@ -192,21 +192,21 @@ class RoboflowInference(Predictor[RoboflowInferenceOptions]):
 
     def close(self) -> None:
         """Close the connections."""
-        with self._lock:
-            sessions, self._sessions = self._sessions, []
-            self._local = threading.local()
+        sessions, self._sessions = self._sessions, []
+        self._local = threading.local()
         for session in sessions:
             session.close()
 
     def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
+        held: tuple[int, requests.Session] | None = getattr(self._local, "held", None)
+        # Not one from before a fork: parent and child would read each other's answers.
+        if held is None or held[0] != os.getpid():
+            session = requests.Session()
             # A proxy has no business between us and a server on this machine.
             session.trust_env = urlsplit(self.options.url).hostname not in _LOOPBACK
-            with self._lock:
-                self._sessions.append(session)
-        return session
+            self._sessions.append(session)
+            self._local.held = held = (os.getpid(), session)
+        return held[1]
 
     def _body(self, frame: Frame, request: ModelRequest) -> dict[str, object]:
         body: dict[str, object] = {

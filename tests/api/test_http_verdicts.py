@@ -101,6 +101,18 @@ def test_the_third_odd_answer_is_the_last(kind):
         ("code=whatever", "code=***"),
         ("CODE%3Dwhatever", "CODE%3D***"),
         ("zip=whatever", "zip=whatever"),
+        ("zip_code=whatever", "zip_code=whatever"),
+        ("zip-code=whatever", "zip-code=whatever"),
+        ("zipcode=whatever", "zipcode=whatever"),
+        ("zip%26xcode%3Dwhatever", "zip%26xcode%3Dwhatever"),
+        ("/?zip=1&code=whatever", "/?zip=1&code=***"),
+        ("/?to=%2F%3Fcode%3Dwhatever", "/?to=%2F%3Fcode%3D***"),
+        ("/?to=%2F%3Fzip%3D1%26code%3Dwhatever", "/?to=%2F%3Fzip%3D1%26code%3D***"),
+        (
+            "/?to=%252F%253Fzip%253D1%2526code%253Dwhatever",
+            "/?to=%252F%253Fzip%253D1%2526code%253D***",
+        ),
+        ("'code=whatever'", "'code=***'"),
     ],
 )
 def test_every_form_of_a_secret_is_replaced(text, expected):

@@ -1,3 +1,6 @@
+import dataclasses
+
+import numpy as np
 import pytest
 
 from al_framework.api import (
@@ -118,6 +121,29 @@ def test_an_adapter_for_crops_gives_one_frame_for_each(read):
     assert ["frame-1/left", "frame-1/right"] == [part.frame_id for part, _ in parts]
     assert ["left", "right"] == [part.parent.detection_id for part, _ in parts]
     assert [FOUND, FOUND] == [prediction for _, prediction in parts]
+
+
+MALFORMED = dataclasses.replace(FOUND, confidence=FOUND.confidence * np.nan)
+
+
+@pytest.mark.parametrize("given", [MALFORMED, {}])
+def test_a_prediction_that_is_malformed_is_refused_where_it_is_read(read, given):
+    careless = type("Careless", (Dicts,), {"answer": MALFORMED})
+
+    with pytest.raises(PredictionError, match=r"^row 0 of the prediction's confidence is nan"):
+        read(given, careless)
+
+
+def test_a_malformed_part_comes_with_its_error_and_its_neighbours_lose_nothing(read):
+    class Careless(Crops):
+        def adapt(self, document, *, frame, prediction_type):
+            return document
+
+    (left, error), right = read({"left": MALFORMED, "right": FOUND}, Careless)
+
+    assert ("frame-1/left", "frame-1/right") == (left.frame_id, right[0].frame_id)
+    assert isinstance(error, PredictionError)
+    assert FOUND is right[1]
 
 
 @pytest.mark.parametrize("kind", [Dicts, Crops])

@@ -21,6 +21,14 @@ def test_numbers_of_all_threads_are_added_up():
     assert {"a": 5, "b": 1} == cells.sums()
 
 
+def test_one_number_less_another_is_that_of_all_threads():
+    cells = Cells()
+    cells.mine()["taken"] += 2
+    in_thread(lambda: cells.mine().update(added=5, taken=1))
+
+    assert 2 == cells.excess("added", "taken")
+
+
 def test_a_thread_has_one_cell_of_its_own():
     cells, others = Cells(), []
     mine = cells.mine()

@@ -1,6 +1,7 @@
+import os
 import random
 
-from al_framework.pipeline.identity import Names
+from al_framework.pipeline.identity import FrameNames, Names
 from al_framework.testing import FakeClock
 
 
@@ -33,3 +34,25 @@ def test_names_follow_from_clock_and_chance_alone():
     one, other = (Names(FakeClock(), random.Random(3)).make() for _ in range(2))
 
     assert one == other
+
+
+def test_frames_of_a_run_are_numbered():
+    names = FrameNames("run")
+
+    assert [names.make() for _ in range(2)] == ["run-1", "run-2"]
+
+
+def test_parent_and_child_of_a_fork_never_give_the_same_name():
+    names = FrameNames("run")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, names.make().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    said = os.read(reading, 100).decode()
+    os.close(reading)
+    os.close(writing)
+
+    assert said == f"run-{child}-1"
+    assert names.make() == "run-1"

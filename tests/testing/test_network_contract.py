@@ -1,6 +1,7 @@
 """Each rule of the contract for network sinks is shown failing once."""
 
 import contextlib
+import logging
 import socket
 import ssl
 
@@ -78,6 +79,9 @@ class TellingError(TransientSinkError):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
+    # Clients of other tests have made these loggers hide what a naive sink is to show.
+    for name in ("urllib3.connection", "urllib3.connectionpool"):
+        monkeypatch.setattr(logging.getLogger(name), "filters", [])
     monkeypatch.setattr("al_framework.testing.contracts.network._HANG_S", 3.0)
 
 

@@ -108,7 +108,10 @@ def _in_query(parameters: Collection[str]) -> re.Pattern[str] | None:
     if not parameters:
         return None
     names = "|".join(re.escape(name) for name in sorted(parameters))
-    return re.compile(rf"((?:{names})(?:=|%3D))[^&\s\"'\\]*", re.IGNORECASE)
+    # The whole name: 'key' is no part of 'naive_key', but is a name behind '?', '&', or either of
+    # them encoded, however often: an address may be the value of another address's parameter.
+    begin = r"(?:(?<![a-z0-9_.~-])|%(?:25)*[0-9a-f]{2})"
+    return re.compile(rf"({begin}(?:{names})(?:=|%(?:25)*3D))[^&\s\"'\\]*", re.IGNORECASE)
 
 
 def _without_values(text: str, in_query: re.Pattern[str] | None) -> str:

@@ -326,3 +326,13 @@ def test_nothing_is_asked_before_the_first_frame(build, inference):
     build().start()
 
     assert inference.asked == []
+
+
+def test_the_child_of_a_fork_has_a_connection_of_its_own(build, monkeypatch):
+    predictor = build()
+    sessions = [predictor._session(), predictor._session()]
+    monkeypatch.setattr("os.getpid", lambda: -1)
+    sessions.append(predictor._session())
+
+    assert sessions[0] is sessions[1]
+    assert sessions[1] is not sessions[2]
