@@ -246,6 +246,12 @@ def _of_spool(families: _Families, spool: SpoolHealth) -> Iterator["Metric"]:
         spool.oldest_s or 0.0,
     )
     yield gauge("al_spool_disk_full", "Whether the disk has no room for more.", spool.full_disk)
+    yield gauge("al_spool_set_aside", "Damaged files kept to be looked at.", spool.set_aside)
+    yield gauge(
+        "al_limits_spent_until_seconds",
+        "Unix time until which limits count as spent since the index was built anew; 0 if none do.",
+        spool.limits_spent_until or 0.0,
+    )
     if spool.fsync_p99_s is not None:
         yield gauge(
             "al_spool_fsync_p99_seconds",

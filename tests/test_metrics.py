@@ -60,6 +60,8 @@ HEALTH = Health(
         full_disk=True,
         fsync_p99_s=0.02,
         unclean_restarts=3,
+        set_aside=2,
+        limits_spent_until=1_700_006_400.0,
     ),
     sinks={
         "here": SinkHealth(
@@ -106,6 +108,8 @@ EXPECTED = {
     "al_spool_disk_full": 1,
     "al_spool_fsync_p99_seconds": 0.02,
     "al_spool_unclean_restarts_total": 3,
+    "al_spool_set_aside": 2,
+    "al_limits_spent_until_seconds": 1_700_006_400.0,
     "al_sink_state{sink=here,state=delivering}": 0,
     "al_sink_state{sink=here,state=waiting}": 0,
     "al_sink_state{sink=here,state=open}": 0,

@@ -1,13 +1,18 @@
 """Wait for deliveries as long as it makes sense."""
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 
-from al_framework.api import Clock, SinkHealth
+from al_framework.api import Clock, SinkCounts, SinkHealth
+from al_framework.cli._wording import moment
 
 # A sink that makes no headway for this long will not finish soon; what waits is safe on disk.
 STALLED_S = 30.0
 POLL_S = 0.1
+
+_WORDS = {"waiting": "waiting", "open": "down", "half_open": "being tried", "paused": "paused"}
+_WHO = re.compile(r"(?:sink '[^']*': )?(?:datapoint '[^']*': )?")
 
 
 def watch_for_stall(
@@ -38,6 +43,33 @@ def is_held_up(sinks: Mapping[str, SinkHealth], *, now: float, patience_s: float
         one.state == "paused" or (one.until is not None and one.until - now > patience_s)
         for one in sinks.values()
     )
+
+
+def without_names(reason: str) -> str:
+    """Return what a sink says without its own name and that of whichever datapoint it was."""
+    return reason[match.end() :] if (match := _WHO.match(reason)) is not None else reason
+
+
+def why_waiting(sinks: Mapping[str, SinkHealth], counts: Mapping[str, SinkCounts]) -> str:
+    """Say in a line which sinks do not deliver, and why; empty if all do.
+
+    Args:
+        sinks: How they are.
+        counts: What the last attempts have met, for those that are not left alone yet.
+    """
+    parts = []
+    for name, one in sinks.items():
+        reason = one.reason or counts[name].trouble
+        if one.pending and reason:
+            word = _WORDS.get(one.state, "failing")
+            parts.append(f"{name}: {word}{until(one)}: {without_names(reason)}")
+    return "; ".join(parts)
+
+
+def until(one: SinkHealth) -> str:
+    """Return `` until …`` for a sink that is left alone, and nothing for any other."""
+    left_alone = one.until is not None and one.state in {"waiting", "open", "paused"}
+    return f" until {moment(one.until or 0.0)}" if left_alone else ""
 
 
 def wait_for_deliveries(

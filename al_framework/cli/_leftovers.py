@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from al_framework.api import AlFrameworkError, SinkHealth
 from al_framework.assembly import Assembly
 from al_framework.assembly.health import spool_sinks
-from al_framework.cli._wording import counted
+from al_framework.cli._wording import counted, spent_limits
 from al_framework.pipeline.spool.stranded import stranded_beside
 
 
@@ -21,11 +21,15 @@ def leftovers(assembly: Assembly, *, option: str) -> list[str]:
         return []
     try:
         sinks = spool_sinks(spool, now=assembly.clock.time())
+        spent_until = spool.health().limits_spent_until
     except AlFrameworkError:  # the run itself has said what is wrong with its spool
         return []
     lines = [
         line for name, one in sinks.items() for line in _of_sink(name, one, spool.sinks, option)
     ]
+    terms = assembly.engine.ledger.terms
+    if spent_until is not None and any(terms.rules[name] for name in terms.named):
+        lines.append(f"spool '{spool.directory}': {spent_limits(spent_until)}")
     for stranded in stranded_beside(spool.directory):
         waiting = _waiting(stranded.waiting)
         lines.append(

@@ -9,7 +9,15 @@ from rich.text import Text
 
 from al_framework.api import SinkHealth, SpoolHealth
 from al_framework.cli._spools import Place
-from al_framework.cli._wording import counted, duration, moment, size, visible
+from al_framework.cli._wording import (
+    counted,
+    duration,
+    kept_aside,
+    moment,
+    size,
+    spent_limits,
+    visible,
+)
 from al_framework.pipeline.spool.records import GcReport, VerifyReport
 
 _STATES: Mapping[str, tuple[str, str]] = {
@@ -107,6 +115,13 @@ def show_verified(console: Console, place: Place, report: VerifyReport) -> None:
         files = counted(len(report.stray_files), "file")
         belong = "belongs" if len(report.stray_files) == 1 else "belong"
         console.print(f"{files} {belong} to no datapoint: al spool gc {place.option}")
+    if report.kept_files:
+        items, files = counted(report.kept_items, "datapoint"), counted(report.kept_files, "file")
+        text = (
+            f"{items} in {files} of {place.directory / 'damaged'}: the index does not know them;"
+            " to deliver them, move the files to obj/kept of a new directory and drain that"
+        )
+        console.print(Text(visible(text), style="yellow"), soft_wrap=True)
 
 
 def show_collected_garbage(console: Console, report: GcReport) -> None:
@@ -121,7 +136,13 @@ def show_collected_garbage(console: Console, report: GcReport) -> None:
         if number
     ]
     freed = f" ({size(report.bytes)})" if report.bytes else ""
-    console.print(f"removed {', '.join(parts)}{freed}" if parts else "there was nothing to remove")
+    if parts or not report.kept:
+        console.print(
+            f"removed {', '.join(parts)}{freed}" if parts else "there was nothing to remove"
+        )
+    if report.kept:
+        files = counted(report.kept, "file")
+        console.print(f"moved {files} with unknown datapoints to 'damaged': see al spool verify")
 
 
 def _facts(place: Place, health: SpoolHealth, *, delivered: bool) -> list[tuple[str, str | Text]]:
@@ -142,6 +163,10 @@ def _facts(place: Place, health: SpoolHealth, *, delivered: bool) -> list[tuple[
     if health.full_disk:
         facts.append(("full", Text("the disk has no room: make some", style="bold red")))
     facts.append(("delivered", "by a running process" if delivered else "by nobody at the moment"))
+    if health.limits_spent_until is not None:
+        facts.append(("limits", Text(spent_limits(health.limits_spent_until), style="yellow")))
+    if health.set_aside:
+        facts.append(("set aside", Text(kept_aside(health.set_aside), style="yellow")))
     if health.unclean_restarts:
         times = counted(health.unclean_restarts, "time")
         facts.append(("crashes", f"{times} a process ended without closing it"))

@@ -13,6 +13,8 @@ from al_framework.config.loading import load_configuration, plugin_switches, rea
 from al_framework.config.models import Configuration
 from al_framework.host import PluginHost
 from al_framework.pipeline.clock import SystemClock
+from al_framework.pipeline.limits.base import Ledger
+from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.spool import Spool
 
@@ -110,9 +112,18 @@ def opened(place: Place) -> Iterator[Spool]:
     Raises:
         SpoolError: It cannot be used.
     """
-    ledger = SqliteLedger({}, scope=place.directory.name)  # it takes no credit
-    with Spool(place.directory, sinks=place.sinks, ledger=ledger, clock=SystemClock()) as spool:
+    with Spool(
+        place.directory, sinks=place.sinks, ledger=_ledger(place), clock=SystemClock()
+    ) as spool:
         yield spool
+
+
+def _ledger(place: Place) -> Ledger:
+    """Return one that takes no credit, but knows of the limits what the spool knows."""
+    scope = place.directory.name
+    if place.configuration is not None and place.configuration.limits.ledger != "sqlite":
+        return MemoryLedger({}, scope=scope)
+    return SqliteLedger({}, scope=scope)
 
 
 def _require_spool(directory: Path) -> None:

@@ -1,6 +1,6 @@
 """What a person reads when `al run` has ended: numbers that add up, and where to look."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +9,7 @@ from rich.text import Text
 from al_framework.api import Counts, RunSummary
 from al_framework.assembly import Assembly
 from al_framework.cli._configuration import describe_configuration
+from al_framework.cli._wording import counted
 
 
 def print_summary(  # noqa: PLR0913 - what a run has come to, keyword-only where it may be missing
@@ -54,7 +55,7 @@ def print_summary(  # noqa: PLR0913 - what a run has come to, keyword-only where
                 console.print(Text(f"{name}: {location}", style="dim"), soft_wrap=True)
     for heading, lines, style in (
         ("failed", failures, "red"),
-        ("look at", (*summary.problems, *notices), "yellow"),
+        ("look at", (*summary.problems, *_evictions(counts), *notices), "yellow"),
     ):
         if lines:
             console.print()
@@ -102,9 +103,20 @@ def _strategies(counts: Counts) -> Table:
 def _sinks(counts: Counts) -> Table:
     table = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
     table.add_column("sink")
-    for heading in ("delivered", "duplicates", "pending", "dead"):
+    headings = ["delivered", "duplicates", "pending", "dead"]
+    if any(one.evicted for one in counts.sinks.values()):
+        headings.append("evicted")
+    for heading in headings:
         table.add_column(heading, justify="right")
     for name, one in counts.sinks.items():
-        numbers = (one.delivered, one.duplicates, one.pending, one.dead)
-        table.add_row(name, *map(str, numbers))
+        table.add_row(name, *(str(getattr(one, heading)) for heading in headings))
     return table
+
+
+def _evictions(counts: Counts) -> Iterator[str]:
+    for name, one in counts.sinks.items():
+        if one.evicted:
+            yield (
+                f"sink {name!r}: {counted(one.evicted, 'accepted datapoint')} evicted before"
+                " delivery, as spool.when_full, spool.max_age_s and the caps of dead letters say"
+            )

@@ -36,6 +36,20 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def spent_limits(until: float) -> str:
+    """Say what an index that was built anew has done to the limits."""
+    return (
+        "the index was built anew, so each window of a limit that was open then counts as spent,"
+        f" the last until {moment(until)}"
+    )
+
+
+def kept_aside(number: int) -> str:
+    """Say that something was found damaged."""
+    files, are = counted(number, "damaged file"), "is" if number == 1 else "are"
+    return f"{files} {are} kept to be looked at; al spool gc removes what is older than two weeks"
+
+
 def visible(text: str) -> str:
     """Return text of others with whatever a terminal could obey written out."""
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from al_framework.api.errors import ConfigurationError
+from al_framework.api import ConfigurationError, Fault, MissingExtraError, require
 from al_framework.cli._host import discover_host, strict_plugins
 from al_framework.config.loading import load_configuration, plugin_switches, read_document
 from al_framework.config.models import ComponentEntry, Configuration, StrategyEntry
@@ -32,6 +32,7 @@ def check(ctx: click.Context, file: Path) -> None:
         document = read_document(file)
         host = discover_host(plugin_switches(document), ctx, show_problems=True)
         configuration = load_configuration(document, host)
+        _check_extras(configuration)
     except ConfigurationError as exc:
         _print_faults(exc)
         ctx.exit(EXIT_FAULTS)
@@ -44,6 +45,16 @@ def check(ctx: click.Context, file: Path) -> None:
     console.print(Text.assemble(configuration.origin, ": ", ("ok", "bold green")))
     for title, value in _overview(configuration):
         console.print(Text.assemble((f"{title:<11} ", "dim"), value))
+
+
+def _check_extras(configuration: Configuration) -> None:
+    """Raise if the limits are kept in a way for which a package is missing."""
+    if configuration.limits.ledger == "redis":
+        try:
+            require("redis", extra="redis")
+        except MissingExtraError as exc:
+            fault = Fault(path="limits.ledger", message=str(exc))
+            raise ConfigurationError([fault], origin=configuration.origin) from None
 
 
 def _print_faults(error: ConfigurationError) -> None:

@@ -3,7 +3,7 @@
 import json
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +11,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from al_framework.api import AlFrameworkError, Counts, Health, RunSummary
+from al_framework.api import (
+    AlFrameworkError,
+    Counts,
+    Health,
+    RunSummary,
+    SinkHealth,
+)
 from al_framework.assembly import Assembly, assemble
 from al_framework.assembly.health import health
 from al_framework.cli._configuration import await_configuration, describe_configuration
@@ -19,8 +25,11 @@ from al_framework.cli._draining import (
     POLL_S,
     STALLED_S,
     is_held_up,
+    until,
     wait_for_deliveries,
     watch_for_stall,
+    why_waiting,
+    without_names,
 )
 from al_framework.cli._host import discover_host
 from al_framework.cli._leftovers import leftovers
@@ -36,7 +45,7 @@ INTERRUPTED_DEADLINE_S = 5.0
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), default="al.yaml")
 @click.option("--dry-run", is_flag=True, help="Show the funnel and write nothing.")
 @click.option("--again", is_flag=True, help="Offer frames that an earlier run dealt with, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -67,7 +76,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter for each option, passed by cl
     wait_s: float,
     metrics_port: int | None,
 ) -> None:
-    """Collect from the sources of FILE until they end.
+    """Collect from the sources of FILE (al.yaml) until they end.
 
     Ctrl-C stops after the frame at hand and delivers what it can in five seconds; the rest is safe
     on disk, and the next run goes on from there.
@@ -173,17 +182,19 @@ def _drive(  # noqa: PLR0913 - options of the command, keyword-only
         else:
             failures += _collect(assembly, again=again, stop=stop, progress=progress)
         _drain(assembly, stop, progress)
+        sinks = _sinks(assembly)
         notices = leftovers(assembly, option=option)
         deadline_s = INTERRUPTED_DEADLINE_S if stop.is_set() else 0.0
         summary = assembly.finish(deadline_s=deadline_s, interrupted=stop.is_set())
-    return _Ended(summary=summary, failures=failures + _left(summary), notices=notices)
+    return _Ended(summary=summary, failures=failures + _left(summary, sinks), notices=notices)
 
 
 def _collect(
     assembly: Assembly, *, again: bool, stop: threading.Event, progress: RunProgress
 ) -> list[str]:
     """Take every frame of every source through the stages; return what could not be read."""
-    runner = assembly.runner(again=again, wait_for_room=_room_waiter(assembly, stop))
+    wait_for_room = _room_waiter(assembly, stop, progress)
+    runner = assembly.runner(again=again, wait_for_room=wait_for_room)
     try:
         broken = runner.run(assembly.sources, stop=stop, progress=progress.advance)
     except AlFrameworkError as exc:
@@ -205,8 +216,11 @@ def _drain(assembly: Assembly, stop: threading.Event, progress: RunProgress) -> 
         # Reading how the sinks are costs more than counting: not before one has failed.
         if waiting and any(counts[name].trouble for name in waiting):
             sinks = {name: one for name, one in delivery.health().items() if name in waiting}
+            progress.wait(why_waiting(sinks, counts))
             if is_held_up(sinks, now=assembly.clock.time(), patience_s=STALLED_S):
                 return True
+        else:
+            progress.wait("")
         return stalled()
 
     wait_for_deliveries(
@@ -217,18 +231,31 @@ def _drain(assembly: Assembly, stop: threading.Event, progress: RunProgress) -> 
     )
 
 
-def _left(summary: RunSummary) -> list[str]:
-    """Say what is still to be delivered, and why."""
-    return [
-        f"sink {name!r}: {counts.pending} still to be delivered{_because(counts.trouble)}; "
-        f"{'it is' if counts.pending == 1 else 'they are'} safe in the spool, run again to go on"
-        for name, counts in summary.counts.sinks.items()
-        if counts.pending
-    ]
+def _sinks(assembly: Assembly) -> Mapping[str, SinkHealth]:
+    try:
+        return {} if assembly.delivery is None else assembly.delivery.health()
+    except AlFrameworkError:  # the run itself says what is wrong with its spool
+        return {}
 
 
-def _because(trouble: str) -> str:
-    return f" ({trouble})" if trouble else ""
+def _left(summary: RunSummary, sinks: Mapping[str, SinkHealth]) -> list[str]:
+    """Say what is still to be delivered, why, and what to do."""
+    lines = []
+    for name, counts in summary.counts.sinks.items():
+        if not counts.pending:
+            continue
+        sink = sinks.get(name, SinkHealth())
+        is_paused = sink.state == "paused"
+        trouble = without_names(counts.trouble)
+        paused = f", paused{until(sink)}" if is_paused else ""
+        because = f" ({trouble})" if trouble else ""
+        are = "it is" if counts.pending == 1 else "they are"
+        then = "repair that, then run again" if is_paused else "run again to go on"
+        lines.append(
+            f"sink {name!r}: {counts.pending} still to be delivered{paused}{because}; {are} safe"
+            f" in the spool, {then}"
+        )
+    return lines
 
 
 def _stalled(assembly: Assembly) -> Callable[[], bool]:
@@ -241,11 +268,24 @@ def _stalled(assembly: Assembly) -> Callable[[], bool]:
     return watch_for_stall(assembly.clock, ended, STALLED_S)
 
 
-def _room_waiter(assembly: Assembly, stop: threading.Event) -> Callable[[], bool]:
-    """Return a function that waits for deliveries to make room, and gives up when they stall."""
-    stalled = _stalled(assembly)
+def _room_waiter(
+    assembly: Assembly, stop: threading.Event, progress: RunProgress
+) -> Callable[[], bool]:
+    """Return a function that waits for room in the spool or for the limits' server.
+
+    It gives up when nothing has moved for `STALLED_S`: nothing was delivered, nothing taken.
+    """
+
+    def moved() -> object:
+        counts = assembly.counts()
+        ended = sum(one.delivered + one.dead for one in counts.sinks.values())
+        return ended, counts.accepted, counts.limited
+
+    stalled = watch_for_stall(assembly.clock, moved, STALLED_S)
 
     def wait_for_room() -> bool:
+        full = "the spool is full: waiting for deliveries to make room"
+        progress.wait(assembly.engine.ledger.trouble or full)
         return not stop.wait(POLL_S) and not stalled()
 
     return wait_for_room

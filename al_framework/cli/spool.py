@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from al_framework.api import SinkHealth
 from al_framework.assembly import Assembly, assemble
@@ -17,7 +18,9 @@ from al_framework.cli._draining import (
     is_held_up,
     wait_for_deliveries,
     watch_for_stall,
+    why_waiting,
 )
+from al_framework.cli._progress import RunProgress
 from al_framework.cli._signals import EXIT_INTERRUPTED, stop_on_signal
 from al_framework.cli._spool_report import (
     Drained,
@@ -102,7 +105,8 @@ def drain(ctx: click.Context, *, file: Path | None, timeout_s: float | None, as_
         try:
             before = _everything(assembly)
             _delivery(assembly).start()
-            _wait(assembly, stop, timeout_s)
+            with RunProgress(Console(stderr=True), assembly, quiet=as_json) as progress:
+                _wait(assembly, stop, timeout_s, progress)
             after = _everything(assembly)
         finally:
             deadline_s = _INTERRUPTED_DEADLINE_S if stop.is_set() else 0.0
@@ -181,7 +185,9 @@ def _everything(assembly: Assembly) -> Mapping[str, SinkHealth]:
     return {**spool_sinks(spool, now=assembly.clock.time()), **_delivery(assembly).health()}
 
 
-def _wait(assembly: Assembly, stop: threading.Event, timeout_s: float | None) -> None:
+def _wait(
+    assembly: Assembly, stop: threading.Event, timeout_s: float | None, progress: RunProgress
+) -> None:
     """Wait until nothing is left that this or another process could deliver."""
     delivery, clock = _delivery(assembly), assembly.clock
 
@@ -195,10 +201,17 @@ def _wait(assembly: Assembly, stop: threading.Event, timeout_s: float | None) ->
 
     def is_hopeless() -> bool:
         waiting = left()
+        progress.wait(why_waiting(waiting, delivery.counts()))
         is_late = timeout_s is not None and clock.monotonic() - started >= timeout_s
         held_up = is_held_up(waiting, now=clock.time(), patience_s=STALLED_S)
         return bool(waiting) and (is_late or held_up or stalled())
 
+    total = sum(one.pending for one in left().values())
+
+    def measure() -> tuple[int, int]:
+        return total - sum(one.pending for one in left().values()), total
+
+    progress.delivering(measure)
     wait_for_deliveries(
-        lambda: not left(), is_hopeless=is_hopeless, refresh=lambda: None, stop=stop
+        lambda: not left(), is_hopeless=is_hopeless, refresh=progress.refresh, stop=stop
     )

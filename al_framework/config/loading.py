@@ -199,6 +199,10 @@ class _Loader:
                 self._log.add(at, f"is missing: {hint}; ${{NAME}} takes it from the environment")
             return
         fault = redis_url_fault(limits.redis_url.get_secret_value())
+        if limits.ledger != "redis":
+            keeps = f"`ledger: {limits.ledger}` asks no server"
+            self._log.add(at, f"is not used: {keeps}; write `ledger: redis`, or remove it")
+            return
         if fault is not None and not self._log.mentions(at):
             self._log.add(at, fault)
 

@@ -55,7 +55,9 @@ class SpoolModel(Section):
         default=50_000, gt=0, description="Pictures it may hold; when full, new frames are refused"
     )
     min_free_bytes: int = Field(
-        default=GIB, ge=0, description="Bytes of the disk that it leaves free"
+        default=GIB,
+        ge=0,
+        description="Bytes of the disk that it leaves free; a twentieth of it at most",
     )
     when_full: Literal["reject_new", "drop_oldest", "drop_lowest_value"] = Field(
         default="reject_new",

@@ -477,7 +477,7 @@ def test_an_output_directory_on_a_full_disk_keeps_everything_in_the_spool(al, fi
 
     assert full.status == 1
     (failed,) = [line for line in full.out.splitlines() if "still to be delivered" in line]
-    assert failed.startswith("  - sink 'directory': 2 still to be delivered (sink 'directory': ")
+    assert failed.startswith("  - sink 'directory': 2 still to be delivered (the directory '")
     assert failed.endswith("); they are safe in the spool, run again to go on")
     assert "sink 'directory' could not finish the run: " in full.err
     assert written == []

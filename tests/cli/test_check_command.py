@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 from click.testing import CliRunner
 
@@ -172,3 +174,22 @@ def test_a_broken_plugin_is_an_error_if_plugins_must_be_sound(run):
     assert result.exit_code == 1
     assert result.stderr.startswith("error: plugin 'broken': al_register_sinks: it failed with")
     assert result.stdout == ""
+
+
+def test_a_missing_extra_of_the_limits_is_a_fault_that_names_it(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "redis", None)
+    result = run(f"{GOOD}limits: {{ledger: redis, redis_url: 'redis://host'}}\n")
+
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "al.yaml: 1 fault in the configuration\n"
+        "  limits.ledger: the package 'redis' is not installed: run pip install"
+        " 'al-framework[redis]'\n"
+    )
+
+
+def test_limits_on_a_server_need_no_server_to_be_checked(run):
+    pytest.importorskip("redis")
+    text = f"{GOOD}limits: {{ledger: redis, redis_url: 'redis://127.0.0.1:1'}}\n"
+
+    assert run(text).exit_code == 0

@@ -330,7 +330,7 @@ def test_an_error_of_the_spool_ends_the_run_with_its_numbers(al, desk, monkeypat
     from al_framework.api import SpoolError
     from al_framework.pipeline.engine import Engine
 
-    def broken(self, entries):
+    def broken(self, entries, **_):
         raise SpoolError("spool '.al': the disk is gone")
 
     monkeypatch.setattr(Engine, "accept", broken)

@@ -1,14 +1,18 @@
 """What `al run` tells an operator: leftovers of earlier runs, sinks that wait, metrics."""
 
 import fcntl
+import re
 import socket
 import urllib.request
 
 import pytest
 
-from al_framework.api import SpoolError
+from al_framework.api import SinkCounts, SinkHealth, SpoolError
 from al_framework.cli import _leftovers
 from al_framework.cli import run as run_module
+from al_framework.cli._draining import why_waiting, without_names
+from al_framework.pipeline.limits.base import LedgerUnavailableError
+from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.spool.stranded import is_delivered, stranded_beside
 
 LOST = "  - {name: picky, type: moody}\n"
@@ -38,14 +42,165 @@ def test_a_run_does_not_wait_for_a_sink_that_waits_for_a_person_or_for_long(
 def test_what_is_left_is_told_in_the_right_number(al, desk, moody, frames, words):
     moody("locked")
     desk.add_frames(frames)
-    result = al("run", "al.yaml", "--json")
+    (failure,) = al("run", "al.yaml", "--json").summary["failures"]
 
-    assert result.summary["failures"] == [
+    assert re.sub(r"[-0-9]{10} [:0-9]{8}", "(a date)", failure) == (
+        f"sink 'picky': {frames} still to be delivered, paused until (a date) UTC (the key is"
+        f" refused: give another api_key); {words} safe in the spool, repair that, then run again"
+    )
+
+
+def test_what_a_sink_that_is_away_has_said_is_told_without_its_name(al, desk, moody):
+    moody("away")
+    desk.add_frames(1)
+
+    assert al("run", "al.yaml", "--json").summary["failures"] == [
         (
-            f"sink 'picky': {frames} still to be delivered (the key is refused: give another"
-            f" api_key); {words} safe in the spool, run again to go on"
+            "sink 'picky': 1 still to be delivered (nobody answers); it is safe in the spool, run"
+            " again to go on"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("sink 'webhook': datapoint '01m': POST http://a: gone", "POST http://a: gone"),
+        ("sink 'webhook': it is full", "it is full"),
+        ("datapoint '01m': too large", "too large"),
+        ("POST http://a: sink 'x': no", "POST http://a: sink 'x': no"),
+        ("", ""),
+    ],
+)
+def test_names_that_stand_in_front_are_left_out(said, shown):
+    assert without_names(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("health", "shown"),
+    [
+        ({}, ""),
+        ({"pending": 1}, "a: failing: it coughs"),
+        ({"pending": 1, "state": "half_open", "until": 9.0, "reason": "no"}, "a: being tried: no"),
+        (
+            {"pending": 1, "state": "paused", "until": 0.0, "reason": "sink 'a': no"},
+            "a: paused until 1970-01-01 00:00:00 UTC: no",
+        ),
+    ],
+)
+def test_what_is_waited_for_is_one_line(health, shown):
+    counts = {"a": SinkCounts(trouble="datapoint 'x': it coughs")}
+
+    assert why_waiting({"a": SinkHealth(**health)}, counts) == shown
+
+
+@pytest.mark.parametrize("command", ["run", "spool drain"])
+def test_on_a_terminal_the_progress_says_why_nothing_moves(al, desk, moody, monkeypatch, command):
+    moody("locked")
+    desk.add_frames(1)
+    al("run", "al.yaml", "--quiet")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    result = al(*command.split())
+    shown = result.out + result.err
+
+    assert "delivering" in shown
+    assert "0/1" in shown
+    assert re.search(r"picky: paused until [-:0-9 ]+ UTC: the key is refused: give", shown)
+
+
+def test_without_a_file_al_yaml_is_run(al, desk):
+    desk.add_frames(1)
+    desk.write()
+
+    assert al("run").status == 0
+    assert desk.collected() == ["cam/000.jpg"]
+
+
+def test_what_was_evicted_is_counted_and_to_be_looked_at(al, desk, moody, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    moody("locked")
+    desk.add_frames(3)
+    desk.write(
+        more="  - {name: picky, type: moody}\nspool: {max_items: 5, when_full: drop_oldest}\n"
+    )
+    file = desk.directory / "al.yaml"  # what another sink holds is not removed
+    file.write_text(file.read_text().replace("  - {type: directory, path: collected}\n", ""))
+    al("run", "al.yaml")
+    for number in range(4):
+        desk.add_frame(f"new-{number}", seed=10 + number)
+    result = al("run", "al.yaml")
+    lines = [line.split() for line in result.out.splitlines()]
+    evicted = next(int(line[-1]) for line in lines if line[:1] == ["picky"])
+
+    assert ["sink", "delivered", "duplicates", "pending", "dead", "evicted"] in lines
+    assert evicted > 0
+    assert look_at(result)[-1].endswith(
+        f"sink 'picky': {evicted} accepted datapoints evicted before delivery, as spool.when_full,"
+        " spool.max_age_s and the caps of dead letters say"
+    )
+
+
+class Away(MemoryLedger):
+    """Does not answer for a while, as a server does not that is being restarted."""
+
+    def __init__(self, refusals):
+        super().__init__({}, scope="s")
+        self.left = refusals
+
+    @property
+    def trouble(self):
+        return "limits server 'h:1' does not answer as it should (gone)" if self.left else ""
+
+    def reserve(self, strategies, token, now, tx):
+        if self.left:
+            self.left -= 1
+            raise LedgerUnavailableError("gone")
+        return super().reserve(strategies, token, now, tx)
+
+
+@pytest.fixture
+def away(monkeypatch):
+    def make(refusals):
+        ledger = Away(refusals)
+        monkeypatch.setattr("al_framework.assembly.building.SqliteLedger", lambda *_, **__: ledger)
+
+    return make
+
+
+def test_limits_that_cannot_be_asked_for_are_waited_for(al, desk, away, monkeypatch):
+    monkeypatch.setattr(run_module, "POLL_S", 0.01)
+    away(8)
+    desk.add_frames(3)
+    desk.write()
+    result = al("run", "al.yaml", "--json")
+
+    assert result.status == 0
+    assert result.summary["counts"]["dropped"] == {}
+    assert desk.collected() == desk.names()
+
+
+def test_limits_that_cannot_be_asked_for_at_all_end_the_run_and_lose_no_frame(
+    al, desk, away, monkeypatch
+):
+    monkeypatch.setattr(run_module, "STALLED_S", 0.0)
+    away(10**6)
+    desk.add_frames(3)
+    desk.write()
+    result = al("run", "al.yaml", "--json")
+    away(0)
+    again = al("run", "al.yaml", "--json")
+
+    assert result.status == 1
+    assert result.summary["counts"]["dropped"] == {"limiter_unavailable": 3}
+    assert result.summary["failures"] == [
+        (
+            "limits server 'h:1' does not answer as it should (gone): see that it runs, or correct"
+            " limits.redis_url, then run again; the frames that were not taken are offered once"
+            " more"
+        )
+    ]
+    assert again.status == 0
+    assert desk.collected() == desk.names()
 
 
 @pytest.mark.parametrize(

@@ -296,8 +296,14 @@ def test_every_kind_of_damage_and_of_rubbish_is_named(capsys, tmp_path):
         ),
     )
     show_verified(plain_console(), place, VerifyReport(items=0, bytes=0, index_faults=("a", "b")))
+    show_verified(
+        plain_console(), place, VerifyReport(items=0, bytes=0, kept_files=1, kept_items=2)
+    )
     show_collected_garbage(plain_console(), GcReport(files=2, bytes=2048, hours=1, set_aside=3))
+    show_collected_garbage(plain_console(), GcReport(kept=2))
 
+    kept = "the index does not know them; to deliver them, move the files to obj/kept of a new"
+    kept += " directory and drain that"
     assert capsys.readouterr().out.splitlines() == [
         "index: row 1 is missing",
         "a: gone",
@@ -307,7 +313,10 @@ def test_every_kind_of_damage_and_of_rubbish_is_named(capsys, tmp_path):
         "index: a",
         "index: b",
         "0 datapoints read, 0 bytes: 2 faults in the index",
+        "0 datapoints read, 0 bytes: all as they were accepted",
+        f"2 datapoints in 1 file of {tmp_path / 'damaged'}: {kept}",
         "removed 2 files without a datapoint, 1 empty directory, 3 old damaged files (2.0 KiB)",
+        "moved 2 files with unknown datapoints to 'damaged': see al spool verify",
     ]
 
 

@@ -81,6 +81,18 @@ def test_the_redis_ledger_needs_an_address(good, faults_of):
     )
 
 
+@pytest.mark.parametrize(("limits", "ledger"), [({}, "sqlite"), ({"ledger": "memory"}, "memory")])
+def test_an_address_that_nobody_would_use_is_a_fault(good, faults_of, limits, ledger):
+    good["limits"] = {**limits, "redis_url": "redis://host"}
+
+    assert faults_of(good) == [
+        (
+            f"limits.redis_url: is not used: `ledger: {ledger}` asks no server; write"
+            " `ledger: redis`, or remove it"
+        )
+    ]
+
+
 def test_other_ledgers_do_not_ask_for_it(good, load):
     assert load({**good, "limits": {"ledger": "memory"}}).limits.redis_url is None
 
