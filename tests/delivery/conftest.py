@@ -4,20 +4,25 @@
 a run. Programs that are killed live in ``children/``, and are started by path.
 """
 
+import importlib.util
 import os
 import random
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Literal, TypeVar
 
 import pytest
 
 CHILDREN = Path(__file__).with_name("children")
+ESCAPES = Path(__file__).with_name("escapes.py")
+MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
 _SEED = pytest.StashKey[int]()
 _ValueT = TypeVar("_ValueT")
 
@@ -38,13 +43,34 @@ class Size:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose the seed of the whole run, once."""
+    """Choose the seed of the whole run, once, and let one key be searched for at its end."""
     config.stash[_SEED] = int(os.environ.get("AL_SEED") or random.SystemRandom().getrandbits(32))
+    if not config.pluginmanager.has_plugin("escapes"):
+        config.pluginmanager.register(_load_escapes(), "escapes")
 
 
 def pytest_report_header(config: pytest.Config) -> str:
     """Say what repeats this run."""
     return f"delivery: AL_TEST_SIZE={_size().name} AL_SEED={config.stash[_SEED]}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests that do more the time for it; their children have hang limits of their own."""
+    seconds = _size().pick(ci=None, full=3600, soak=0)
+    for item in items:
+        is_ours = item.path.is_relative_to(CHILDREN.parent)
+        if is_ours and seconds is not None and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(seconds))
+
+
+def _load_escapes() -> ModuleType:
+    # By path: what lies beside the tests is no package, and nothing has to be on the path.
+    spec = importlib.util.spec_from_file_location("escapes", ESCAPES)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _size() -> Size:
@@ -64,6 +90,17 @@ def size() -> Size:
 def run_seed(pytestconfig: pytest.Config) -> int:
     """Return the seed of this run, for fixtures that outlive a test."""
     return pytestconfig.stash[_SEED]
+
+
+@pytest.fixture(scope="module")
+def quick_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return a directory in memory where there is one, for spools that are opened by the hundred.
+
+    A disk that others write to makes minutes of seconds. Whether it was synced is asked elsewhere.
+    """
+    place = MEMORY if MEMORY.is_dir() else tmp_path_factory.getbasetemp()
+    with tempfile.TemporaryDirectory(dir=place) as directory:
+        yield Path(directory)
 
 
 @pytest.fixture

@@ -17,11 +17,10 @@ PAIRS = [f"{first}:1:{second}" for first, second in itertools.permutations(FAILP
 
 
 @pytest.fixture(scope="module")
-def reports(children, tmp_path_factory, size):
+def reports(children, quick_directory, size):
     """Run all cases in one process, whose forks need not import anything."""
     cases = [*SINGLE, *size.pick(ci=PAIRS[::8], full=PAIRS, soak=PAIRS)]
-    directory = tmp_path_factory.mktemp("failpoints")
-    output = children.run("failpoints", directory, *cases, hang_s=3600.0)
+    output = children.run("failpoints", quick_directory, *cases, hang_s=3600.0)
     return {report["case"]: report for report in map(json.loads, output.splitlines())}
 
 

@@ -33,7 +33,7 @@ from al_framework_local.names import picture_name, printable, slug
 from al_framework_roboflow.entries import UnreadableEntryError
 from al_framework_roboflow.response import read_response
 
-HANG_S = 10.0  # for one input; the target is a second
+BUSY_S = 10.0  # of the processor for one input; the target is a second
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def fuzz(size, seed):
         )
         @given(strategy)
         def attempt(value):
-            started = time.monotonic()
+            started = time.process_time()
             check(value)
-            assert time.monotonic() - started < HANG_S
+            assert time.process_time() - started < BUSY_S
 
         attempt()
 
@@ -192,11 +192,11 @@ def test_files_made_to_hurt_are_refused(host, tmp_path, monkeypatch, suffix, tex
     monkeypatch.chdir(tmp_path)
     path = tmp_path / f"al.{suffix}"
     path.write_text(text, encoding="utf-8")
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ConfigurationError):
         load_configuration(read_document(path), host, environ={})
 
-    assert time.monotonic() - started < HANG_S
+    assert time.process_time() - started < BUSY_S
     assert [path] == list(tmp_path.iterdir())
 
 

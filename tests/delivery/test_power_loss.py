@@ -8,7 +8,6 @@ also spoiled in nine ways, each of which has to be noticed.
 """
 
 import json
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,26 +35,14 @@ MUTATIONS = [
     "acknowledged before the commit",
 ]
 HANG_S = 600.0
-MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
-
-
-@pytest.fixture
-def quick_directory(tmp_path):
-    """Return a directory in memory where there is one: hundreds of spools are opened in it."""
-    if not MEMORY.is_dir():
-        yield tmp_path
-        return
-    directory = Path(tempfile.mkdtemp(dir=MEMORY))
-    yield directory
-    shutil.rmtree(directory)
 
 
 @pytest.fixture
 def cut_power(run_child, quick_directory, seed):
     def cut(scenario, mutation=""):
-        output = run_child(
-            "power_loss", quick_directory / "loss", seed, mutation, scenario, hang_s=HANG_S
-        )
+        with tempfile.TemporaryDirectory(dir=quick_directory) as place:
+            arguments = (Path(place) / "loss", seed, mutation, scenario)
+            output = run_child("power_loss", *arguments, hang_s=HANG_S)
         print(f"{scenario} {mutation}: {output}")  # noqa: T201 - the evidence, with pytest -rP
         return json.loads(output)
 
@@ -79,12 +66,9 @@ def test_a_power_cut_at_any_moment_loses_nothing_accepted(cut_power, scenario):
 
 
 @pytest.mark.timeout(0)  # a soak takes hours; each child has a hang limit of its own
-def test_a_power_cut_in_a_scenario_that_chance_has_written_loses_nothing(
-    cut_power, quick_directory, seed, size
-):
+def test_a_power_cut_in_a_scenario_that_chance_has_written_loses_nothing(cut_power, seed, size):
     for number in range(size.pick(ci=4, full=40, soak=1000)):
         check(cut_power(f"made_up:{seed + number}"))
-        shutil.rmtree(quick_directory / "loss")
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS)

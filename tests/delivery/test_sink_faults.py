@@ -19,10 +19,17 @@ UPLOADED = Answer(body={"success": True, "id": "img-1"})
 ANNOTATED = Answer(body={"success": True})
 
 
-class TestRoboflow(NetworkSinkContract):
+class CanaryContract(NetworkSinkContract):
+    """Its key is the run's, which is searched for in everything at the end."""
+
+    @pytest.fixture(autouse=True)
+    def _with_the_key_of_the_run(self, canary):
+        self.secret = canary.key
+
+
+class TestRoboflow(CanaryContract):
     component = RoboflowSink
     answers = (UPLOADED, ANNOTATED)
-    secret = "rf-canary-0123456789"
     passing = {1: {404}}  # a picture can be annotated a moment after its upload only
 
     def connected(self, url, *, patience_s):
@@ -65,10 +72,9 @@ class TestRoboflow(NetworkSinkContract):
         ]
 
 
-class TestWebhook(NetworkSinkContract):
+class TestWebhook(CanaryContract):
     component = WebhookSink
     answers = (Answer(status=202, body={"id": "7"}),)
-    secret = "wh-canary-0123456789"
     pausing = frozenset({405, 410})
 
     def connected(self, url, *, patience_s):

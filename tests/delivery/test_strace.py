@@ -51,7 +51,8 @@ def steps(trace, begin, end):
             continue
         if inside and (target := _target(call, rest)) is not None:
             step = (_verb(call, rest), target)
-            if found[-1:] != [step]:  # one thing may be written in pieces
+            # One thing may be written in pieces; it must not be synced in pieces.
+            if found[-1:] != [step] or step[0] != "write":
                 found.append(step)
     return found
 
@@ -68,7 +69,10 @@ def _target(call, rest):
         return None
     if call == "fsync" and re.search(r"/obj/\d+>", rest):
         return "hour"
-    return next((name for part, name in PATHS if part in rest), None)
+    known = next((name for part, name in PATHS if part in rest), None)
+    if known is None and call in {"fsync", "fdatasync"}:
+        return rest  # whatever it is, it costs as much as the others
+    return known
 
 
 def test_an_accept_syncs_picture_and_directory_before_the_index_and_reports_last(trace):

@@ -70,14 +70,17 @@ class Damage:
         self.kind = rng.choice(
             ["picture"] * 6
             + ["index gone", "index cut", "index pages", "index bytes", "shared memory"]
-            + ["log gone", "log cut", "log bytes", "foreign", "version", "picture and index"]
+            + ["log gone", "log cut", "foreign", "version", "picture and index"]
+            + ["log bytes"] * 4
+            + ["log flips and shared memory"] * 2
+            + ["log and shared memory"]
         )
         getattr(self, f"_{self.kind.replace(' ', '_')}")()
 
-    def _spoil(self, path, most=8):
+    def _spoil(self, path, how=("flip", "cut", "blank", "longer"), most=8):
         """Flip, cut, blank or lengthen a file."""
         data = bytearray(path.read_bytes())
-        how = self._rng.choice(["flip", "cut", "blank", "longer"])
+        how = self._rng.choice(how)
         if not data or how == "longer":
             data += self._rng.randbytes(self._rng.randint(1, 500))
         elif how == "flip":
@@ -132,17 +135,25 @@ class Damage:
         self._spoil(self._spool / "spool.db")
 
     def _log_gone(self):
-        self.strict = False
         (self._spool / "spool.db-wal").unlink()
 
     def _log_cut(self):
-        self.strict = False
         path = self._spool / "spool.db-wal"
         os.truncate(path, self._rng.randrange(path.stat().st_size + 1))
 
     def _log_bytes(self):
-        self.strict = False
         self._spoil(self._spool / "spool.db-wal")
+
+    def _log_flips_and_shared_memory(self):
+        """What comes later in the log tells that there was more; the last commit was a lease."""
+        (self._spool / "spool.db-shm").unlink()
+        self._spoil(self._spool / "spool.db-wal", how=("flip",))
+
+    def _log_and_shared_memory(self):
+        """Nothing is left that tells whether there was more."""
+        self.strict = False
+        (self._spool / "spool.db-shm").unlink()
+        self._spoil(self._spool / "spool.db-wal", how=("cut", "blank"))
 
     def _shared_memory(self):
         path = self._spool / "spool.db-shm"

@@ -25,6 +25,7 @@ IMAGE_BYTES = 2000
 KILLED = 137
 HANG_S = 60.0
 LIMITS = SpoolLimits(min_free_bytes=0, ballast_bytes=4096)
+NO_LETTERS = SpoolLimits(min_free_bytes=0, dead_max_bytes=0)
 FULL_AT_4 = SpoolLimits(min_free_bytes=0, max_items=4, when_full="drop_oldest")
 
 
@@ -42,6 +43,7 @@ class Tour:
     def run(self):
         self._make_room()
         self._come_and_go()
+        self._give_up()
         for number in range(2):
             self._leave_strangers(number)
             self._destroy_the_index()
@@ -77,6 +79,7 @@ class Tour:
                 accept(spool, self._log, [f"new-{number}"], IMAGE_BYTES)
             delivery = self._delivery(spool, self._sink)
             delivery.step()
+            spool.deliveries.take(SINK)  # what a sink that hangs has in hand
             delivery.close(1.0)
 
     def _come_and_go(self):
@@ -92,7 +95,28 @@ class Tour:
                 pass
             accept(spool, self._log, [f"late-{i}" for i in range(8)], IMAGE_BYTES)
             spool.dead.retry()
+            spool.deliveries.take(SINK)
             delivery.close(1.0)
+
+    def _give_up(self):
+        """Dead letters are tried again for nothing, dropped, and too many; nobody owes them."""
+        with self._open(NO_LETTERS) as spool:
+            delivery = self._delivery(spool, self._refuse_letters)
+            for number in range(4):
+                accept(spool, self._evictable, [f"letter-{number}"], IMAGE_BYTES)
+            while delivery.step():
+                pass
+            spool.dead.retry(item_ids=["item-letter-0"])
+            while delivery.step():
+                pass
+            spool.dead.drop(item_ids=["item-letter-1"])
+            spool.dead.prune()
+            delivery.close(1.0)
+
+    def _refuse_letters(self, datapoint, checkpoint):
+        if datapoint.item_id.startswith("item-letter-"):
+            raise PermanentSinkError("sink 'remote': no letters")
+        return self._sink(datapoint, checkpoint)
 
     def _refuse_the_bad(self, datapoint, checkpoint):
         if datapoint.item_id == "item-bad":
@@ -141,7 +165,7 @@ def judge(directory):
     code = in_a_fork(lambda: Tour(directory, Dies()).recover())
     wrong = {} if code == 0 else {"recovery ended": [code]}
     offered = set(AckLog.read(directory / "acks")) | set(AckLog.read(directory / "evictable"))
-    names = ("old-", "new-", "group-", "bad", "late-")
+    names = ("old-", "new-", "group-", "bad", "late-", "letter-")
     return {
         **wrong,
         **verdict(

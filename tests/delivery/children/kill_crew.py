@@ -175,6 +175,7 @@ def main(directory, port, seed, kills):
     )
     drain(directory, port, report)
     report["accepted"] = len(AckLog.read(directory / "acks"))
+    report["indexes set aside"] = len(list((directory / "spool").glob("*.corrupt-*")))
     report["verdict"] = {
         **verdict(
             directory / "acks",

@@ -7,8 +7,8 @@ from pathlib import Path
 from logged_sink import LoggedSink
 from offers import SINK, AckLog, accept, make_spool
 
-from al_framework.pipeline.clock import SystemClock
 from al_framework.pipeline.delivery import Delivery
+from al_framework.testing import FakeClock
 
 
 def mark(name):
@@ -21,8 +21,9 @@ def main(directory):
     """Accept twice, so that the second finds everything made, and deliver it."""
     directory = Path(directory)
     log, sink = AckLog(directory / "acks"), LoggedSink(directory / "remote.log")
-    with make_spool(directory / "spool") as spool:
-        delivery = Delivery(spool, {SINK: sink}, clock=SystemClock())
+    clock = FakeClock()  # no new hour may begin in between, which has a directory of its own
+    with make_spool(directory / "spool", clock=clock) as spool:
+        delivery = Delivery(spool, {SINK: sink}, clock=clock)
         accept(spool, log, ["first"], 5000)
         delivery.step()
         mark("accept")

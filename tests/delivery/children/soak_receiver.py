@@ -19,12 +19,13 @@ from al_framework.testing.fault_server import Answer, FaultServer
 PHASES = (
     ("up", 10.0),
     ("HTTP 500", 5.0),
-    ("up", 5.0),
+    ("flaky", 10.0),
     ("HTTP 429", 5.0),
     ("reset", 5.0),
     ("slow", 5.0),
 )
 PROCESSED_ANYWAY = 0.2  # share of the requests that fail after the work was done
+FLAKY = 0.1  # share of the requests that fail while it is flaky
 SLOW_S = 0.5
 
 
@@ -70,7 +71,8 @@ class Receiver:
             self.server.requests.clear()  # hours of pictures would not fit into memory
             self.seen[phase] += 1
             is_processed = self._rng.random() < PROCESSED_ANYWAY
-        if phase in {"up", "slow"}:
+            fails = phase != "flaky" or self._rng.random() < FLAKY
+        if phase in {"up", "slow"} or not fails:
             is_new = self._store(request)
             answer = {"id": request.headers["webhook-id"], "duplicate": not is_new}
             return Answer(body=answer, delay_s=SLOW_S if phase == "slow" else 0.0)
@@ -78,7 +80,7 @@ class Receiver:
             return Answer(status=429, headers={"Retry-After": "1"})
         if is_processed:
             self._store(request)
-        return Answer(status=500) if phase == "HTTP 500" else Answer(how="reset_unanswered")
+        return Answer(how="reset_unanswered") if phase == "reset" else Answer(status=500)
 
     def _store(self, request):
         data = json.loads(request.body)["data"]

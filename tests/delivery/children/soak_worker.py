@@ -16,6 +16,7 @@ import os
 import signal
 import struct
 import sys
+import threading
 import time
 import tracemalloc
 import zlib
@@ -36,7 +37,10 @@ from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.clock import SteadyClock, ticks
 
 SIDE_PX = 160  # of a picture of noise: some 30 KB
+CAMERAS = 4  # threads that each wait until a picture is safe
 WAIT_S = 30.0
+GROWN = 15
+TICK_S = 0.05
 CLOSE_S = 5.0
 
 
@@ -101,13 +105,15 @@ class Samples:
 
     Args:
         path: The file.
-        every_s: Seconds between two looks.
+        plan: Says how often to look, and whether memory is traced.
     """
 
-    def __init__(self, path, every_s):
-        self._path, self._every_s = path, every_s
+    def __init__(self, path, plan):
+        self._path, self._every_s = path, plan["sample_s"]
         self._process = psutil.Process()
         self._next = 0.0
+        self._warm_at = ticks() + plan["lasts_s"] / 12 if plan["traces"] else None
+        self._warm = path.with_suffix(".warm")
 
     def look(self, counts):
         if ticks() < self._next:
@@ -124,10 +130,20 @@ class Samples:
         }
         with self._path.open("a") as file:
             file.write(json.dumps(line) + "\n")
+        if self._warm_at is not None and ticks() > self._warm_at:
+            self._warm_at = None
+            tracemalloc.take_snapshot().dump(self._warm)
+
+    def grown(self):
+        """Return the lines of code whose memory has grown most since everything was loaded."""
+        if not self._warm.exists():
+            return []
+        now, then = tracemalloc.take_snapshot(), tracemalloc.Snapshot.load(self._warm)
+        return [str(line) for line in now.compare_to(then, "lineno")[:GROWN]]
 
 
 class Orders:
-    """What signals have told this process to do; plain flags, since a handler may not take a lock."""
+    """What signals have told this process to do: plain flags, as a handler may take no lock."""
 
     def __init__(self):
         self.stop = self.close = False
@@ -139,7 +155,7 @@ class Orders:
         self.close = self.close or number == signal.SIGTERM
 
 
-def offer(collector, name, *, acks, plan, orders, look):
+def offer(collector, name, *, acks, rate_per_s, orders):
     """Offer a picture whenever it is time, until told to stop."""
     due, number = ticks(), 0
     while not orders.stop:
@@ -149,10 +165,9 @@ def offer(collector, name, *, acks, plan, orders, look):
         if ticket.status == "accepted":
             line = f"{frame} {hashlib.sha256(image).hexdigest()} {ticks()}\n"
             os.write(acks, line.encode())
-        look()
         number += 1
         # What was missed within the last second is made up for.
-        due = max(due + 1 / plan["rate_per_s"], ticks() - 1.0)
+        due = max(due + 1 / rate_per_s, ticks() - 1.0)
         time.sleep(max(0.0, due - ticks()))
 
 
@@ -173,21 +188,32 @@ def main(directory, name):
     plan = json.loads((directory / "plan.json").read_text())
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     logging.basicConfig(filename=directory / f"{name}.log", level=logging.INFO, format=form)
-    tracemalloc.start()
+    if plan["traces"]:  # the best way to see a leak, and a slow one
+        tracemalloc.start()
     orders = Orders()
     acks = os.open(directory / "acks", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    samples = Samples(directory / f"{name}.samples", plan["sample_s"])
+    samples = Samples(directory / f"{name}.samples", plan)
     with contextlib.closing(make_collector(directory, plan)) as collector:
-
-        def look():
-            samples.look(collector.stats)
-
-        offer(collector, name, acks=acks, plan=plan, orders=orders, look=look)
+        cameras = [
+            threading.Thread(
+                target=offer,
+                args=(collector, f"{name}.{number}"),
+                kwargs={"acks": acks, "rate_per_s": plan["rate_per_s"] / CAMERAS, "orders": orders},
+            )
+            for number in range(CAMERAS)
+        ]
+        for camera in cameras:
+            camera.start()
         while not orders.close:
-            look()
-            time.sleep(0.05)
+            samples.look(collector.stats)
+            time.sleep(TICK_S)
+        for camera in cameras:
+            camera.join(2 * WAIT_S)
+        gc.collect()
+        grown = samples.grown()
         collector.close(CLOSE_S)
-        (directory / f"{name}.end").write_text(json.dumps(counts_of(collector)))
+        end = {**counts_of(collector), "grown": grown}
+        (directory / f"{name}.end").write_text(json.dumps(end))
 
 
 if __name__ == "__main__":
