@@ -183,6 +183,19 @@ def test_inline_a_sink_that_hangs_holds_nobody_beyond_the_time(collect, plugin):
     assert [] == plugin.delivered
 
 
+def test_inline_what_waits_at_a_sink_that_hangs_does_not_hold_up_the_end(collect, plugin):
+    plugin.errors = [TransientSinkError("busy")]
+    collector = collect(delivery="inline", timeout_s=0.0)
+    assert collector.submit(sample_jpeg()).status == "accepted"
+    plugin.hang = threading.Event()
+    started = time.monotonic()
+    collector.close(deadline_s=0.3)
+    closed_s = time.monotonic() - started
+    plugin.hang.set()
+
+    assert closed_s < 5.0
+
+
 def test_inline_a_sink_that_recovers_within_the_time_has_the_frame(collect, plugin):
     plugin.errors = [TransientSinkError("away for a moment", retry_after_s=0.05)]
     ticket = collect(delivery="inline").submit(sample_jpeg(), frame_id="f")

@@ -1,6 +1,7 @@
 """What was assembled, from its start to its end."""
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -22,6 +23,9 @@ from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.runner import BoundSource, Runner
 from al_framework.pipeline.spool import Spool
 from al_framework.pipeline.strategy_state import save_state
+
+# For an attempt that ends just in time.
+_GRACE_S = 0.2
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +116,29 @@ class Assembly:
         finally:
             self.stack.close()
 
+    @staticmethod
+    def _drain(delivery: Delivery, deadline_s: float) -> None:
+        """Deliver until the deadline; without threads an attempt that hangs is left behind."""
+        if delivery.has_threads:
+            delivery.drain(deadline_s)
+            return
+        faults: list[Exception] = []
+
+        def drain() -> None:
+            try:
+                delivery.drain(deadline_s)
+            except Exception as exc:  # noqa: BLE001 - raised on the thread that waits
+                faults.append(exc)
+
+        thread = threading.Thread(target=drain, name="al-drain", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is shutting down; the spool keeps everything
+            return
+        thread.join(deadline_s + _GRACE_S)
+        if faults:
+            raise faults[0]
+
     def _deliver(self, deadline_s: float) -> None:
         left_s = 0.0  # after an error or Ctrl-C nobody waits any more
         try:
@@ -119,7 +146,7 @@ class Assembly:
                 self.refresher.close()
             if self.delivery is not None:
                 deadline = self.clock.monotonic() + deadline_s
-                self.delivery.drain(deadline_s)
+                self._drain(self.delivery, deadline_s)
                 left_s = max(0.0, deadline - self.clock.monotonic())
         finally:
             if self.delivery is not None:

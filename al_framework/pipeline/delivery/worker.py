@@ -90,6 +90,11 @@ class Delivery:
         self._started = True
         self._wake()
 
+    @property
+    def has_threads(self) -> bool:
+        """Whether threads of its own deliver."""
+        return self._started
+
     def step(self) -> bool:
         """Make the one attempt that is due next, on the calling thread.
 

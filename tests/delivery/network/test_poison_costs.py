@@ -1,20 +1,23 @@
-"""One bad picture in twenty costs the others nothing: counted in requests, commits and waiting."""
+"""Bad pictures cost the others nothing: counted in requests, commits and waiting."""
 
 import pytest
 
 from al_framework.testing import Answer
 
-EVERY = 20
+SPREAD = {"one in twenty": slice(6, None, 20), "thirty in a row": slice(30)}
 # By sink: its first request, how many there are, and the commits (lease, checkpoint, end).
 PERFECT = {"webhook": ("message", 1, 2), "roboflow": ("upload", 2, 3)}
 
 
+@pytest.mark.parametrize("spread", SPREAD)
 @pytest.mark.parametrize("kind", PERFECT)
-def test_pictures_that_are_refused_cost_no_other_request(line, service, monkeypatch, size, kind):
+def test_pictures_that_are_refused_cost_no_other_request(  # noqa: PLR0917 - fixtures and a row
+    line, service, monkeypatch, size, kind, spread
+):
     count = size.pick(ci=100, full=400, soak=4000)
     first, requests, commits = PERFECT[kind]
     numbers = range(1, count + 1)
-    bad = {f"item-{number}" for number in numbers[6::EVERY]}
+    bad = {f"item-{number}" for number in numbers[SPREAD[spread]]}
     _, one = line(kind)
     one.accept(count)
     service.faults[first] = [
