@@ -8,8 +8,6 @@ behind a bounded ring that the thread polls.
 import atexit
 import functools
 import logging
-import math
-import numbers
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,13 +22,19 @@ from al_framework.api import (
     Frame,
     Health,
     Image,
-    ImageError,
     ImageInput,
-    PredictionError,
     Ticket,
 )
 from al_framework.assembly import Assembly, assemble_from
 from al_framework.assembly.health import health
+from al_framework.pipeline.arguments import (
+    crop,
+    epoch_seconds,
+    seconds,
+    texts,
+    timeout_seconds,
+    wait_seconds,
+)
 from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.handoff import Handoff
 from al_framework.pipeline.identity import FrameNames
@@ -117,7 +121,7 @@ class Collector:
         """
         if delivery not in ("background", "inline"):
             raise ValueError(f"delivery is {delivery!r}: choose 'background' or 'inline'")
-        timeout_s = _timeout_seconds(inline_timeout_s)
+        timeout_s = timeout_seconds(inline_timeout_s)
         background = delivery == "background"
         assembly = assemble_from(config, recent=recent, background=background)
         return cls(assembly, delivery=delivery, inline_timeout_s=timeout_s)
@@ -164,16 +168,16 @@ class Collector:
         try:
             if self._look is not None:
                 self._look()
-            wait_s = None if wait_accepted_s is None else _wait_seconds(wait_accepted_s)
+            wait_s = None if wait_accepted_s is None else wait_seconds(wait_accepted_s)
             model = None if model_id is None else str(model_id)
             inference = None if inference_id is None else str(inference_id)
             frame = make_frame(
                 frame_id=name,
                 image=Image(image, color=color),
-                captured_at=None if captured_at is None else _epoch_seconds(captured_at),
+                captured_at=None if captured_at is None else epoch_seconds(captured_at),
                 source="",
-                attributes=_texts(attributes) if attributes else _NO_ATTRIBUTES,
-                parent=None if parent is None else _crop(parent),
+                attributes=texts(attributes) if attributes else _NO_ATTRIBUTES,
+                parent=None if parent is None else crop(parent),
             )
         except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
             self._engine.tally.offer()
@@ -259,7 +263,7 @@ class Collector:
     def wait_for_configuration(self, timeout_s: float) -> bool:
         """Wait until there is a configuration to collect by; False if the time is up before."""
         clock, idle = self._assembly.clock, threading.Event()
-        deadline = clock.monotonic() + _seconds(timeout_s)
+        deadline = clock.monotonic() + seconds(timeout_s)
         while self._engine.plan is None:
             if self._closed or clock.monotonic() >= deadline:
                 return False
@@ -276,7 +280,7 @@ class Collector:
             return
         self._closed = True
         atexit.unregister(self.close)
-        deadline_s = _seconds(deadline_s)
+        deadline_s = seconds(deadline_s)
         deadline = self._assembly.clock.monotonic() + deadline_s
         left = 0.0  # after Ctrl-C nobody waits any more
         try:
@@ -371,43 +375,9 @@ def _inline(assembly: Assembly, timeout_s: float) -> Inline:
     )
 
 
-def _texts(attributes: Mapping[str, str]) -> Mapping[str, str]:
-    return {str(key): str(value) for key, value in attributes.items()}
-
-
-def _seconds(value: float) -> float:
-    """Return a time that a thread can wait; infinity is as long as the platform can."""
-    return max(0.0, min(float(value), threading.TIMEOUT_MAX))
-
-
-def _timeout_seconds(value: object) -> float:
-    if isinstance(value, numbers.Real) and float(value) >= 0:
-        return _seconds(float(value))
-    raise ValueError(f"inline_timeout_s is {value!r}: pass seconds, 0 or more, such as 30")
-
-
-def _wait_seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise ImageError(f"wait_accepted_s is {value!r}: pass seconds, such as 1.5, or None")
-    return _seconds(float(value))
-
-
 def _best(tickets: Sequence[Ticket], name: str) -> Ticket:
     """Return the ticket of the part that got furthest: a frame of crops is one submission."""
     order = ("accepted", "queued", "limited", "dropped", "invalid", "not_selected")
     if not tickets:
         return Ticket(status="not_selected", reason="the prediction holds no crops", frame_id=name)
     return min(tickets, key=lambda ticket: order.index(ticket.status))
-
-
-def _crop(parent: object) -> Crop:
-    if isinstance(parent, Crop):
-        return parent
-    kind = type(parent).__name__
-    raise PredictionError(f"parent is a {kind}: pass an al_framework.api.Crop, or None")
-
-
-def _epoch_seconds(moment: float) -> float:
-    if isinstance(moment, bool | str) or not math.isfinite(float(moment)):
-        raise ImageError(f"captured_at is {moment!r}: pass UTC epoch seconds, as time.time() does")
-    return float(moment)

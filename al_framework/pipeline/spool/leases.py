@@ -8,7 +8,6 @@ import errno
 import itertools
 import json
 import logging
-import math
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -28,9 +27,10 @@ from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.ending import Ending
 from al_framework.pipeline.spool.groupfile import read_item
 from al_framework.pipeline.spool.items import decode_meta
+from al_framework.pipeline.spool.lease_rows import read_lease, read_number
 from al_framework.pipeline.spool.lives import add_to_tally, adopt_orphans
 from al_framework.pipeline.spool.locking import is_alive, process_name
-from al_framework.pipeline.spool.records import CorruptItemError, Lease, Place
+from al_framework.pipeline.spool.records import CorruptItemError, Lease
 from al_framework.pipeline.spool.schema import DEAD, DELIVERED
 
 LEASE_S = 60.0
@@ -126,7 +126,7 @@ class Deliveries(Agenda):
                 if row is None:  # another thread was faster
                     self._held.discard(owner)
                     return None
-                lease = _lease(tx, row, sink=sink, owner=owner)
+                lease = read_lease(tx, row, sink=sink, owner=owner)
             self._failpoint("leased")
         return lease
 
@@ -309,7 +309,7 @@ class Deliveries(Agenda):
     def _is_stale(self, owner: object, lease_until: object) -> bool:
         if self._is_own(owner) or not _is_alive(owner):
             return True
-        return _number(lease_until) <= self._clock.monotonic()
+        return read_number(lease_until) <= self._clock.monotonic()
 
     def _write(self, tx: sqlite3.Connection, lease: Lease, **changes: object) -> int:
         columns = ", ".join(f"{name} = ?" for name in changes)
@@ -377,45 +377,6 @@ class Deliveries(Agenda):
             WHERE number = ?3 AND sink = ?4""",
             (certain, DEAD, lease.number, lease.sink),
         )
-
-
-def _lease(tx: sqlite3.Connection, row: tuple[Any, ...], *, sink: str, owner: str) -> Lease:
-    number, attempts, tries, faults, checkpoint, crashes, active_at = row
-    item_id, file, offset, image_bytes, meta_bytes, accepted_at = tx.execute(
-        """SELECT item_id, file, offset, image_bytes, meta_bytes, accepted_at
-        FROM item WHERE number = ?""",
-        (number,),
-    ).fetchone()
-    return Lease(
-        number=number,
-        item_id=item_id,
-        sink=sink,
-        owner=owner,
-        attempts=int(_number(attempts)),
-        tries=int(_number(tries)),
-        faults=int(_number(faults)),
-        checkpoint=_checkpoint(checkpoint),
-        file=str(file),
-        place=Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes),
-        accepted_at=_number(accepted_at),
-        crashes=int(_number(crashes)),
-        active_at=_number(active_at),
-    )
-
-
-def _number(value: object) -> float:
-    """Return a number of the index; 0 for what a damaged disk has made of one."""
-    return value if isinstance(value, int | float) and math.isfinite(value) else 0
-
-
-def _checkpoint(text: object) -> Mapping[str, str]:
-    """Return what a sink has saved; nothing if that is damaged, so it begins anew."""
-    try:
-        state = json.loads(text) if isinstance(text, str) else {}
-    except (ValueError, RecursionError):
-        state = {}
-    is_ours = isinstance(state, dict) and all(isinstance(one, str) for one in state.values())
-    return state if is_ours else {}
 
 
 def _is_alive(owner: object) -> bool:
