@@ -80,8 +80,8 @@ def _sinks(
 
 
 def _disk(configuration: Configuration) -> Finding:
-    wanted = configuration.spool.min_free_bytes
-    free = shutil.disk_usage(configuration.spool_dir).free
+    disk = shutil.disk_usage(configuration.spool_dir)
+    wanted, free = min(configuration.spool.min_free_bytes, disk.total // 20), disk.free
     if free >= wanted:
         return Finding(level="ok", subject="disk", message=f"{size(free)} are free")
     message = (

@@ -88,9 +88,19 @@ def deliveries_of(tx: sqlite3.Connection, number: int) -> list[FoundDelivery]:
         (number,),
     )
     return [
-        FoundDelivery(sink=sink, state=_STATES[state], attempts=attempts, **json.loads(result))
+        FoundDelivery(sink=sink, state=_STATES[state], attempts=attempts, **_result(result))
         for sink, state, attempts, result in rows
     ]
+
+
+def _result(text: object) -> Mapping[str, Any]:
+    """Return how a delivery ended; nothing if a disk has damaged what was written."""
+    try:
+        result = json.loads(text) if isinstance(text, str) else {}
+    except (ValueError, RecursionError):
+        return {}
+    known = {"status", "remote_id", "url", "reason"}
+    return {name: result[name] for name in known & set(result)} if isinstance(result, dict) else {}
 
 
 def _found(tx: sqlite3.Connection, row: tuple[Any, ...]) -> FoundFrame:

@@ -104,3 +104,15 @@ def test_a_dead_delivery_is_told_with_its_reason(make_spool, candidate):
     assert (FoundDelivery(sink="s1", state="dead", reason="too large", attempts=1),) == spool.find(
         "cam/1"
     )[0].deliveries
+
+
+@pytest.mark.parametrize("damage", ["{", "[1]", '{"colour": 1}', b"\xff", None])
+def test_a_result_that_the_disk_has_damaged_stops_nobody(make_spool, candidate, damage):
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    with spool._database.locked(), spool._database.transaction() as tx:
+        tx.execute("UPDATE delivery SET result = coalesce(?, result)", (damage,))
+
+    spool.deliveries.deliver(spool.deliveries.take("s1"), Receipt(status="created"))
+
+    assert [found.state for found in spool.find("cam/1")[0].deliveries] == ["delivered"]
