@@ -3,6 +3,8 @@
 Minor versions only add to what is exported here.
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from al_framework.api.codec import datapoint_from_dict, datapoint_to_dict
 from al_framework.api.components import (
     COMPONENT_KINDS,
@@ -20,6 +22,7 @@ from al_framework.api.components import (
     Strategy,
     require,
 )
+from al_framework.api.deprecations import find_former_name as _find_former_name
 from al_framework.api.errors import (
     AlFrameworkError,
     ComponentError,
@@ -49,6 +52,7 @@ from al_framework.api.predictions import (
     Keypoints,
     Prediction,
     RleMask,
+    Scores,
     Unlabelled,
 )
 from al_framework.api.runs import (
@@ -118,6 +122,7 @@ __all__ = [
     "RleMask",
     "RunInfo",
     "RunSummary",
+    "Scores",
     "Sink",
     "SinkCounts",
     "SinkError",
@@ -142,3 +147,9 @@ __all__ = [
     "hookimpl",
     "require",
 ]
+
+if not _TYPE_CHECKING:  # to a type checker it would mean that every name is there
+
+    def __getattr__(name: str) -> object:
+        """Find what has another name by now; see `al_framework.api.deprecations`."""
+        return _find_former_name(name)

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from typing_extensions import TypeVar
 
 from al_framework.api.errors import MissingExtraError
-from al_framework.api.predictions import Prediction
+from al_framework.api.predictions import Prediction, Scores
 from al_framework.api.runs import RunSummary
 from al_framework.api.types import Datapoint, Frame, FrameKey, Receipt, Target, Verdict
 
@@ -137,10 +137,10 @@ class Component(ABC, Generic[OptionsT]):
     def close(self) -> None:
         """Let go of everything.
 
-        Called at the end on the thread that started the run; must be safe without `start` and
-        when called twice. A strategy that another document has replaced is closed on the
-        configuration provider's thread, once no frame is on its way through it. An error is logged
-        and nothing else.
+        Called at the end on a thread of its own; must be safe without `start` and when called
+        twice. A strategy that another document has replaced is closed once no frame is on its way
+        through it. An error is logged and nothing else; a component that has not closed within ten
+        seconds is left behind.
         """
 
 
@@ -224,6 +224,23 @@ class PredictionAdapter(Component[OptionsT]):
         adapter does not know becomes `Unlabelled`.
         """
 
+    def scores(self, document: object, *, prediction_type: str | None) -> Scores | None:
+        """Return what detections are of and how sure the model is, or None if `adapt` has to tell.
+
+        A short cut: where every strategy decides by these (`Strategy.scores_only`), `adapt` is
+        called for the frames alone that one of them takes. It has to say the same as `adapt`, and
+        None for whatever is no detections, or unusual, or wrong. The default is None.
+
+        Args:
+            document: As for `adapt`.
+            prediction_type: As for `adapt`.
+
+        Called for every frame on the caller's thread, before `adapt`, unless `split` is overridden.
+        Errors as for `adapt`.
+        """
+        del document, prediction_type
+        return None
+
     def split(self, document: object, *, frame: Frame) -> Iterable[tuple[Frame, object]]:
         """Return the frames that one object is about, each with its own part of the object.
 
@@ -249,6 +266,9 @@ class Strategy(Component[OptionsT]):
         also_reads: Prediction types that it can read as well when it is asked to.
         needs_pixels: Whether `evaluate` reads `Frame.image` pixels. Then it runs on the
             spool's thread instead of the caller's.
+        scores_only: Whether `evaluate` looks at no more of `Detections` than `class_name`,
+            `confidence` and `prediction_type`. Then the rest need not be read for frames that no
+            strategy takes.
         stateful: Whether verdicts depend on earlier frames. Then each source has an
             instance of its own, asked one frame at a time, and `state_dict` and
             `load_state_dict` carry the state over.
@@ -257,6 +277,7 @@ class Strategy(Component[OptionsT]):
     tasks: ClassVar[frozenset[str] | None] = None
     also_reads: ClassVar[frozenset[str]] = frozenset()
     needs_pixels: ClassVar[bool] = False
+    scores_only: ClassVar[bool] = False
     stateful: ClassVar[bool] = False
 
     @abstractmethod

@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import re
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from al_framework.assembly.masking import Mask
 from al_framework.config.models import ComponentEntry
 
 logger = logging.getLogger(__name__)
+
+CLOSE_S = 10.0  # for a file that is written, a connection that says good-bye
 
 
 class Starter:
@@ -64,9 +67,10 @@ class Starter:
         known = isinstance(error, AlFrameworkError | OSError)
         text = str(error) if known else f"{type(error).__name__}: {error}"
         text = text.removeprefix(f"{entry.kind} {entry.name!r}: ")  # it is named already
+        remedy = "" if known else ": repair or update the plugin, or use another type"
         # Not above: an error raised there would hold on to the first one as its context.
         raise ComponentError(
-            f"{who} could not start: {text}", plugin=entry.plugin, component=entry.name
+            f"{who} could not start: {text}{remedy}", plugin=entry.plugin, component=entry.name
         ) from error
 
     def state_dir(self, entry: ComponentEntry) -> Path:
@@ -91,7 +95,21 @@ def _directory_name(entry: ComponentEntry) -> str:
 
 
 def _close(component: Component[Any], who: str) -> None:
+    """Close a component; one that hangs is left behind, for the others must be closed, too."""
+
+    def close() -> None:
+        try:
+            component.close()
+        except (Exception, SystemExit):  # a plugin boundary: as above
+            logger.exception("%s could not be closed: repair or update the plugin", who)
+
+    thread = threading.Thread(target=close, name="al-close", daemon=True)
     try:
-        component.close()
-    except Exception:  # a plugin boundary: the others must be closed too
-        logger.exception("%s could not be closed", who)
+        thread.start()
+    except RuntimeError:  # the interpreter is shutting down
+        close()
+        return
+    thread.join(CLOSE_S)
+    if thread.is_alive():
+        text = "%s has not closed within %g s and is left behind: repair or update the plugin"
+        logger.error(text, who, CLOSE_S)

@@ -14,6 +14,7 @@ from types import MappingProxyType
 import click
 
 COMMAND_GROUP = "al_framework.commands"
+_DISTRIBUTION = "al-framework"
 
 _OWN: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -22,6 +23,7 @@ _OWN: Mapping[str, tuple[str, str]] = MappingProxyType(
         "doctor": ("al_framework.cli.doctor:doctor", "Say what is wrong with the installation."),
         "explain": ("al_framework.cli.explain:explain", "Say why a frame was or was not taken."),
         "init": ("al_framework.cli.init:init", "Write a first configuration."),
+        "new-plugin": ("al_framework.cli.new_plugin:new_plugin", "Write the project of a plugin."),
         "plugins": ("al_framework.cli.plugins:plugins", "Show the plugins and what they provide."),
         "run": ("al_framework.cli.run:run", "Collect from the sources of a configuration."),
         "schema": ("al_framework.cli.schema:schema", "Print the JSON Schema of configurations."),
@@ -61,7 +63,7 @@ class LazyGroup(click.Group):
         """Write the list of commands without importing any of them."""
         rows = [(name, summary) for name, (_, summary) in _OWN.items()]
         for name, entry_point in _announced().items():
-            own = _SUMMARIES.get(name) if _distribution(entry_point) == "al-framework" else None
+            own = _SUMMARIES.get(name) if _distribution(entry_point) == _DISTRIBUTION else None
             rows.append((name, own or f"Provided by {_distribution(entry_point)}."))
         del ctx
         with formatter.section("Commands"):
@@ -81,9 +83,38 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"{exc.message.rstrip('.')}.{hint}", ctx) from None
 
 
+def hidden_commands() -> list[str]:
+    """Return a sentence for every announced command that cannot be reached by its name."""
+    faults = []
+    first: dict[str, EntryPoint] = {}
+    for entry_point in _sorted_commands():
+        name, provider = entry_point.name, _distribution(entry_point)
+        winner = first.setdefault(name, entry_point)
+        if name not in _OWN and winner is entry_point:
+            continue
+        other = "al's own" if name in _OWN else f"that of {_distribution(winner)}"
+        faults.append(
+            f"command {name!r} of {provider} ({entry_point.value}) is hidden by {other}:"
+            f" uninstall {provider}, or ask its author for another name"
+        )
+    return faults
+
+
 def _announced() -> dict[str, EntryPoint]:
-    found = sorted(entry_points(group=COMMAND_GROUP), key=lambda ep: (ep.name, ep.value))
-    return {ep.name: ep for ep in found if ep.name not in _OWN}
+    """Return the plugins' commands; of two with one name the first, ours before others'."""
+    found: dict[str, EntryPoint] = {}
+    for entry_point in _sorted_commands():
+        if entry_point.name not in _OWN:
+            found.setdefault(entry_point.name, entry_point)
+    return found
+
+
+def _sorted_commands() -> list[EntryPoint]:
+    def order(entry_point: EntryPoint) -> tuple[bool, str, str]:
+        provider = _distribution(entry_point)
+        return provider != _DISTRIBUTION, provider, entry_point.value
+
+    return sorted(entry_points(group=COMMAND_GROUP), key=order)
 
 
 def _distribution(entry_point: EntryPoint) -> str:
@@ -123,13 +154,20 @@ def cli(ctx: click.Context, strict_plugins: bool, verbose: int) -> None:
 
 def main() -> None:
     """Run the command, turning our own errors into one message and an exit status."""
-    from al_framework.api.errors import AlFrameworkError, ConfigurationError
-
     try:
         cli(standalone_mode=True)
-    except ConfigurationError as exc:
+    except Exception as exc:
+        status = _status_of(exc)
+        if status is None:
+            raise
         click.echo(f"error: {exc}", err=True)
-        sys.exit(2)
-    except AlFrameworkError as exc:
-        click.echo(f"error: {exc}", err=True)
-        sys.exit(1)
+        sys.exit(status)
+
+
+def _status_of(error: Exception) -> int | None:
+    """Return the exit status that one of our own errors means; None for anything else."""
+    # What was never imported was never raised, and `al --help` need not pay for numpy.
+    errors = sys.modules.get("al_framework.api.errors")
+    if errors is None or not isinstance(error, errors.AlFrameworkError):
+        return None
+    return 2 if isinstance(error, errors.ConfigurationError) else 1

@@ -2,10 +2,14 @@
 
 import inspect
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import BaseModel
+
+from al_framework.api import Strategy
+from al_framework.cli._examples import example_value
 from al_framework.host import Registration
 
 _REQUIRED = "required"
@@ -48,9 +52,21 @@ def headline(registration: Registration) -> str:
     return text.partition("\n")[0].strip()
 
 
+def character(registration: Registration) -> str:
+    """Return a sentence on what a strategy looks at; for other kinds, which cannot choose, none."""
+    component = registration.component
+    if not issubclass(component, Strategy):
+        return ""
+    tasks = component.tasks
+    types = "any type" if tasks is None else f"type {', '.join(sorted(tasks))}"
+    words = f"It looks at predictions of {types}"
+    words += ", and at pixels" if component.needs_pixels else ""
+    return words + ("; it keeps a state for each source." if component.stateful else ".")
+
+
 def option_rows(registration: Registration) -> list[OptionRow]:
     """Return the options in the order of the model."""
-    schema = registration.component.Options.model_json_schema(mode="validation")
+    schema = _options_schema(registration.component.Options)
     definitions = schema.get("$defs", {})
     required = set(schema.get("required", ()))
     return [
@@ -59,18 +75,32 @@ def option_rows(registration: Registration) -> list[OptionRow]:
             type=type_words(field, definitions),
             default=_REQUIRED if name in required else _default_words(field),
             description=field.get("description", ""),
-            example=_example(field, definitions),
+            example=json.dumps(example_value(field, definitions), ensure_ascii=False),
             required=name in required,
         )
         for name, field in schema.get("properties", {}).items()
     ]
 
 
+def _options_schema(model: type[BaseModel]) -> dict[str, Any]:
+    try:
+        return model.model_json_schema(mode="validation")
+    except Exception:  # noqa: BLE001  # a plugin's model; JSON cannot say what it takes
+        fields = model.model_fields
+        return {
+            "properties": {name: {"description": f.description} for name, f in fields.items()},
+            "required": [name for name, f in fields.items() if f.is_required()],
+        }
+
+
 def example_entry(registration: Registration, options: list[OptionRow]) -> str:
-    """Return YAML that stands for itself: required options first, the others commented out."""
+    """Return YAML that can be used as it is: required options first, the others commented out."""
     lines, item = _PLACES[registration.kind]
     indent = " " * (len(lines[-1]) - len(lines[-1].lstrip()) + 2)
-    entry = [f"type: {registration.type_name}"]
+    # In quotes where YAML would read something else, such as nothing at all for `null`.
+    quoted = registration.type_name in {"false", "null", "true"}
+    written = json.dumps(registration.type_name) if quoted else registration.type_name
+    entry = [f"type: {written}"]
     if registration.kind == "strategy":
         entry.insert(0, f"name: my_{registration.type_name}")
     entry += [f"{row.name}: {row.example}" for row in options if row.required]
@@ -120,7 +150,12 @@ def _range_words(field: Mapping[str, Any]) -> str:
         "<=": field.get("maximum"),
         "<": field.get("exclusiveMaximum"),
     }
-    shown = [f"{sign} {value:g}" for sign, value in bounds.items() if value is not None]
+    # Not `:g` for whole numbers: it rounds those of more than six digits.
+    shown = [
+        f"{sign} {value if isinstance(value, int) else f'{value:g}'}"
+        for sign, value in bounds.items()
+        if value is not None
+    ]
     return f" {', '.join(shown)}" if shown else ""
 
 
@@ -128,19 +163,3 @@ def _default_words(field: Mapping[str, Any]) -> str:
     if "default" not in field:
         return "(computed)"
     return json.dumps(field["default"])
-
-
-def _example(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    for value in _known_values(field):
-        return json.dumps(value)
-    word = type_words(field, definitions)
-    return "${MY_SECRET}" if word == "secret" else f"<{word}>"
-
-
-def _known_values(field: Mapping[str, Any]) -> Iterator[object]:
-    yield from field.get("examples", ())
-    if "default" in field:
-        yield field["default"]
-    if "const" in field:
-        yield field["const"]
-    yield from field.get("enum", ())

@@ -1,11 +1,19 @@
 """Find the plugins for a command."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import click
 
+from al_framework.api import ConfigurationError
+from al_framework.config.loading import plugin_switches, read_document
+from al_framework.config.models import PluginsModel
 from al_framework.host import PluginHost
+
+DEFAULT_FILE = Path("al.yaml")
+
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 
 class PluginSwitches(Protocol):
@@ -31,6 +39,42 @@ def strict_plugins(ctx: click.Context) -> bool:
     """Tell whether the user gave ``--strict-plugins``."""
     settings = ctx.find_root().obj
     return isinstance(settings, Mapping) and bool(settings.get("strict_plugins"))
+
+
+def switches_option(command: CommandT) -> CommandT:
+    """Let a command say whose plugins it is about."""
+    option = click.option(
+        "-c",
+        "--config",
+        "file",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="A configuration, whose plugins section holds here, too."
+        f"  [default: {DEFAULT_FILE}, if there]",
+    )
+    return option(command)
+
+
+def read_switches(file: Path | None) -> PluginsModel:
+    """Return what a configuration says about plugins, or that all may come.
+
+    Args:
+        file: The configuration that the user names; without one, `DEFAULT_FILE` if it is there.
+
+    Raises:
+        ConfigurationError: The file that the user names cannot be read. If it is the default
+            one, that is only told.
+    """
+    chosen = DEFAULT_FILE if file is None and DEFAULT_FILE.is_file() else file
+    if chosen is None:
+        return PluginsModel()
+    try:
+        return plugin_switches(read_document(chosen))
+    except ConfigurationError as exc:
+        if file is not None:
+            raise
+        click.echo(f"warning: its plugins section is left out: {exc}", err=True)
+        return PluginsModel()
 
 
 def discover_host(

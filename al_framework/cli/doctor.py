@@ -1,6 +1,7 @@
 """`al doctor`: see whether al-framework and its plugins can work here."""
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,10 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from al_framework.api import ConfigurationError
-from al_framework.cli._host import discover_host, strict_plugins
+from al_framework.cli import hidden_commands
+from al_framework.cli._host import DEFAULT_FILE, discover_host, strict_plugins
+from al_framework.cli._schema_findings import schema_findings
 from al_framework.cli._spool_findings import spool_findings
-from al_framework.cli._spools import DEFAULT_FILE
 from al_framework.config.loading import load_configuration, plugin_switches, read_document
+from al_framework.host import PluginHost
+from al_framework.host.discovery import missing_requirements
 from al_framework.host.doctor import Finding, diagnose
 from al_framework.pipeline.clock import SystemClock
 
@@ -34,6 +38,9 @@ _STYLES = {"ok": "green", "warning": "yellow", "error": "bold red"}
 def doctor(ctx: click.Context, *, file: Path | None, as_json: bool) -> None:
     """See whether al-framework and its plugins can work here.
 
+    Looked at are Python, the packages that al-framework and the plugins need, every plugin and
+    what it was written for, names that clash, and the schema that an editor completes with.
+
     Of a configuration, its faults are shown, and what is the matter with its spool: limits that
     count as spent, damaged files, dead letters, datapoints that nobody waits for any more, and a
     disk that is nearly full. Nothing is changed.
@@ -43,7 +50,8 @@ def doctor(ctx: click.Context, *, file: Path | None, as_json: bool) -> None:
     if file is None and DEFAULT_FILE.is_file():
         file = DEFAULT_FILE
     if file is None:
-        findings = diagnose(discover_host(None, ctx, show_problems=True))
+        host = discover_host(None, ctx, show_problems=True)
+        findings = [*_installation(host), *schema_findings(None, host)]
     else:
         findings = _diagnosed_with(file, ctx)
     if as_json:
@@ -56,22 +64,41 @@ def doctor(ctx: click.Context, *, file: Path | None, as_json: bool) -> None:
 
 
 def _diagnosed_with(file: Path, ctx: click.Context) -> list[Finding]:
-    switches, host = None, None
     try:
         document = read_document(file)
-        switches = plugin_switches(document)
-        host = discover_host(switches, ctx, show_problems=True)
+    except ConfigurationError as exc:
+        return [*_installation(discover_host(None, ctx, show_problems=True)), _fault(exc)]
+    switches = plugin_switches(document)
+    # What it requires and does not get is one finding among the others.
+    host = discover_host(switches.model_copy(update={"require": ()}), ctx, show_problems=True)
+    findings = [*_installation(host), *_missing(switches.require)]
+    try:
         configuration = load_configuration(document, host)
     except ConfigurationError as exc:
-        host = host or discover_host(switches, ctx, show_problems=True)
-        fault = Finding(level="error", subject="configuration", message=str(exc))
-        return [*diagnose(host), fault]
+        return [*findings, _fault(exc), *schema_findings(file, host)]
     now = SystemClock().time()
     return [
-        *diagnose(host),
+        *findings,
         Finding(level="ok", subject="configuration", message=str(file)),
+        *schema_findings(file, host),
         *spool_findings(configuration, option=f"-c {file}", now=now),
     ]
+
+
+def _installation(host: PluginHost) -> Iterator[Finding]:
+    yield from diagnose(host)
+    for fault in hidden_commands():
+        yield Finding(level="warning", subject="commands", message=fault)
+
+
+def _missing(require: Iterable[str]) -> Iterator[Finding]:
+    for fault in missing_requirements(require):
+        subject, _, message = fault.partition(": ")
+        yield Finding(level="error", subject=subject, message=message)
+
+
+def _fault(error: ConfigurationError) -> Finding:
+    return Finding(level="error", subject="configuration", message=str(error))
 
 
 def _show(findings: list[Finding]) -> None:

@@ -2,7 +2,8 @@
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 import click
 from rich import box
@@ -11,30 +12,39 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from al_framework.cli._component_page import example_entry, headline, option_rows
-from al_framework.cli._host import discover_host, strict_plugins
+from al_framework.cli._component_page import character, example_entry, headline, option_rows
+from al_framework.cli._host import discover_host, read_switches, strict_plugins, switches_option
+from al_framework.cli._origins import class_file, class_line, class_name, plugin_file
 from al_framework.host import PluginHost, PluginRecord, Registration
+from al_framework.host.discovery import missing_requirements
 
 _STATE_STYLES = {"loaded": "green", "failed": "bold red", "disabled": "dim"}
 
 
 @click.group(invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the list as JSON.")
+@switches_option
 @click.pass_context
-def plugins(ctx: click.Context, *, as_json: bool) -> None:
+def plugins(ctx: click.Context, *, as_json: bool, file: Path | None) -> None:
     """Show the plugins, what they provide, and what is wrong with them.
 
-    The exit status is 1 if a plugin failed; with --strict-plugins, if there is any problem.
+    AL_DISABLE_PLUGINS=a,b switches plugins off; so does a configuration with "plugins: {only: […],
+    disable: […]}".
+
+    The exit status is 1 if a plugin failed or one is missing that the configuration requires; with
+    --strict-plugins, if there is any problem.
     """
     if ctx.invoked_subcommand is not None:
+        ctx.obj = {**(ctx.obj or {}), "file": file}
         return
-    host = discover_host(None, ctx, show_problems=True)
+    host, missing = _discover(ctx, file)
+    problems = [*host.problems, *missing]
     if as_json:
-        click.echo(json.dumps(_as_json(host), indent=2))
+        click.echo(json.dumps(_as_json(host, problems), indent=2))
     else:
-        _show(host)
-    failed = any(record.state == "failed" for record in host.records)
-    if failed or (strict_plugins(ctx) and host.problems):
+        _show(host, problems)
+    failed = missing or any(record.state == "failed" for record in host.records)
+    if failed or (strict_plugins(ctx) and problems):
         ctx.exit(1)
 
 
@@ -43,7 +53,7 @@ def plugins(ctx: click.Context, *, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, type_name: str) -> None:
     """Show what TYPE is, its options, and what to write for it."""
-    host = discover_host(None, ctx, show_problems=True)
+    host, _ = _discover(ctx, ctx.obj["file"])
     everything = host.registry.registrations()
     found = [entry for entry in everything if entry.type_name == type_name]
     if not found:
@@ -55,6 +65,14 @@ def show(ctx: click.Context, type_name: str) -> None:
         _show_type(console, registration)
 
 
+def _discover(ctx: click.Context, file: Path | None) -> tuple[PluginHost, list[str]]:
+    """Return the plugins as a configuration has them, and what it requires and does not get."""
+    switches = read_switches(file)
+    # Shown beside what is there, not raised in its place.
+    host = discover_host(switches.model_copy(update={"require": ()}), ctx, show_problems=True)
+    return host, missing_requirements(switches.require)
+
+
 def _console() -> Console:
     """Return a console that breaks lines for people only, so that others can search them."""
     console = Console(highlight=False, markup=False)
@@ -62,16 +80,16 @@ def _console() -> Console:
     return console
 
 
-def _show(host: PluginHost) -> None:
+def _show(host: PluginHost, problems: Collection[str]) -> None:
     console = _console()
     if host.records:
         console.print(_table(host.records))
     else:
         console.print("no plugins are installed")
-    if host.problems:
+    if problems:
         console.print()
         console.print("problems", style="bold red")
-        for problem in host.problems:
+        for problem in problems:
             console.print(_indented(console, problem))
 
 
@@ -102,7 +120,7 @@ def _component_lines(record: PluginRecord) -> list[str]:
     lines += [f"hears {hook}" for hook in record.notifications]
     if record.switched_off_by is not None:
         lines.append(f"by {record.switched_off_by}")
-    return lines
+    return [*lines, f"in {record.module}"]
 
 
 def _components(record: PluginRecord) -> dict[str, list[str]]:
@@ -112,7 +130,7 @@ def _components(record: PluginRecord) -> dict[str, list[str]]:
     return grouped
 
 
-def _as_json(host: PluginHost) -> dict[str, object]:
+def _as_json(host: PluginHost, problems: Collection[str]) -> dict[str, object]:
     return {
         "plugins": [
             {
@@ -120,16 +138,26 @@ def _as_json(host: PluginHost) -> dict[str, object]:
                 "distribution": record.distribution,
                 "version": record.version,
                 "module": record.module,
+                "file": plugin_file(record),
                 "requires": record.requires,
                 "state": record.state,
                 "switched_off_by": record.switched_off_by,
                 "components": _components(record),
+                "classes": [
+                    {
+                        "kind": entry.kind,
+                        "type": entry.type_name,
+                        "class": class_name(entry),
+                        "file": class_file(entry),
+                    }
+                    for entry in record.components
+                ],
                 "notifications": list(record.notifications),
                 "problem": record.problem,
             }
             for record in host.records
         ],
-        "problems": list(host.problems),
+        "problems": list(problems),
     }
 
 
@@ -149,10 +177,11 @@ def _show_type(console: Console, registration: Registration) -> None:
     kind = registration.kind.replace("_", " ")
     console.print(Text.assemble(f"{kind} ", (registration.type_name, "bold")))
     console.print(f"from {registration.provider}")
-    summary = headline(registration)
-    if summary:
+    console.print(f"defined in {_origin(registration)}")
+    about = [line for line in (headline(registration), character(registration)) if line]
+    if about:
         console.print()
-        console.print(summary)
+        console.print("\n".join(about))
     rows = option_rows(registration)
     console.print()
     for row in rows:
@@ -163,3 +192,11 @@ def _show_type(console: Console, registration: Registration) -> None:
         console.print("it takes no options")
     console.print()
     console.print(Text(example_entry(registration, rows)), soft_wrap=True)
+
+
+def _origin(registration: Registration) -> str:
+    file, line = class_file(registration), class_line(registration)
+    if file is None:
+        return class_name(registration)
+    place = file if line is None else f"{file}:{line}"
+    return f"{class_name(registration)} ({place})"

@@ -134,7 +134,7 @@ def _one_method_faults(
         yield f"has {name} = {written!r}: write a method"
         return
     if inspect.iscoroutinefunction(written) or inspect.isasyncgenfunction(written):
-        yield f"has an async method {name}: the framework calls plain ones"
+        yield f"has an async method {name}: write a plain one, since nobody awaits it"
         return
     wanted = inspect.signature(declared.__get__(_ANY_OBJECT))  # type: ignore[attr-defined]  # a function, as the caller has seen
     arguments = [p for p in wanted.parameters.values() if p.kind is not p.KEYWORD_ONLY]
@@ -145,7 +145,8 @@ def _one_method_faults(
     except TypeError:
         given = ", ".join([p.name for p in arguments] + [f"{key}=…" for key in keywords])
         taken = ", ".join(seen.parameters)
-        yield f"has the method {name}({taken}), which is called as {name}({given})"
+        called = f"which is called as {name}({given})"
+        yield f"has the method {name}({taken}), {called}: take these arguments"
 
 
 def _tasks_faults(component: type[Strategy[Any]]) -> Iterator[str]:

@@ -89,7 +89,7 @@ class Candidate:
         return faults
 
     def _lines_about_us(self) -> list[str]:
-        return [line for line in self.requirements if _OUR_REQUIREMENT.match(line) and _live(line)]
+        return [line for line in self.requirements if is_about_us(line)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +191,11 @@ def missing_requirements(require: Iterable[str]) -> list[str]:
                 f" run pip install '{line}'"
             )
     return faults
+
+
+def is_about_us(line: str) -> bool:
+    """Tell whether a requirement line that holds here is about al-framework."""
+    return _OUR_REQUIREMENT.match(line) is not None and _live(line)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

@@ -7,37 +7,24 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal, Self, TypeAlias
+from typing import Self
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from al_framework import __version__
 from al_framework.host.discovery import DISTRIBUTION
-from al_framework.host.plugins import PluginHost, PluginRecord
+from al_framework.host.findings import Finding, Level, misfit
+from al_framework.host.plugin_findings import plugin_findings, unread_groups
+from al_framework.host.plugins import PluginHost
 from al_framework.host.registry import plugin_label
 
-Level: TypeAlias = Literal["ok", "warning", "error"]
+__all__ = ["Finding", "Surroundings", "diagnose", "installed_version"]
 
 # Leases are taken with UPDATE … RETURNING, which came with this version.
 MINIMUM_SQLITE = (3, 35, 0)
 
 _EXTRA = re.compile(r"""\bextra\s*==\s*["']([^"']+)["']""")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        level: ``ok``; ``warning``: it works, with something left out; ``error``: it does not.
-        subject: What was looked at: ``python``, ``numpy``, ``plugin 'entropy'``.
-        message: What was seen and, unless it is ok, what to do.
-    """
-
-    level: Level
-    subject: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +39,8 @@ class Surroundings:
         sqlite: Version of the SQLite library.
         has_fcntl: Whether files can be locked as the spool does it.
         version_of: Version of an installed distribution, or None.
+        running: Version of al-framework that is running.
+        announced: Every entry point's group with a label of who announces it.
     """
 
     python: str
@@ -61,6 +50,8 @@ class Surroundings:
     sqlite: tuple[int, int, int]
     has_fcntl: bool
     version_of: Callable[[str], str | None]
+    running: str = __version__
+    announced: tuple[tuple[str, str], ...] = ()
 
     @classmethod
     def look(cls) -> Self:
@@ -80,6 +71,11 @@ class Surroundings:
             sqlite=sqlite3.sqlite_version_info,
             has_fcntl=importlib.util.find_spec("fcntl") is not None,
             version_of=installed_version,
+            announced=tuple(
+                (entry.group, plugin_label(entry.name, distribution.name, None))
+                for distribution in importlib.metadata.distributions()
+                for entry in distribution.entry_points
+            ),
         )
 
 
@@ -106,7 +102,8 @@ def diagnose(host: PluginHost, surroundings: Surroundings | None = None) -> list
         _sqlite(around),
         _locking(around),
         *_extras(around),
-        *_plugins(host),
+        *plugin_findings(host, running=around.running, version_of=around.version_of),
+        *unread_groups(around.announced),
     ]
 
 
@@ -122,17 +119,17 @@ def _framework(around: Surroundings) -> Finding:
     if around.installed is None:
         level: Level = "warning"
         message = (
-            f"{__version__} runs without being installed, so its own plugins are not found:"
+            f"{around.running} runs without being installed, so its own plugins are not found:"
             " run pip install ."
         )
-    elif around.installed != __version__:
+    elif around.installed != around.running:
         level = "warning"
         message = (
-            f"{__version__} is running, but {around.installed} is installed:"
+            f"{around.running} is running, but {around.installed} is installed:"
             " install it again, or leave the directory of the other copy"
         )
     else:
-        level, message = "ok", __version__
+        level, message = "ok", around.running
     return Finding(level=level, subject=DISTRIBUTION, message=message)
 
 
@@ -142,7 +139,7 @@ def _dependencies(around: Surroundings) -> Iterator[Finding]:
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": ""}):
             continue
         present = around.version_of(wanted.name)
-        message = _misfit(wanted, present)
+        message = misfit(wanted, present)
         if message is None:
             yield Finding(level="ok", subject=wanted.name, message=f"{present}")
         else:
@@ -170,15 +167,6 @@ def _extras(around: Surroundings) -> Iterator[Finding]:
             yield Finding(level="ok", subject=subject, message=f"{wanted.name} {present}")
 
 
-def _misfit(wanted: Requirement, present: str | None) -> str | None:
-    install = f"run pip install '{wanted.name}{wanted.specifier}'"
-    if present is None:
-        return f"it is not installed: {install}"
-    if not wanted.specifier.contains(present, prereleases=True):
-        return f"{present} is installed, {wanted.specifier} is needed: {install}"
-    return None
-
-
 def _sqlite(around: Surroundings) -> Finding:
     present = ".".join(map(str, around.sqlite))
     if around.sqlite < MINIMUM_SQLITE:
@@ -193,46 +181,3 @@ def _locking(around: Surroundings) -> Finding:
         return Finding(level="ok", subject="file locks", message="fcntl")
     message = "this platform has no fcntl, which the spool locks with: use Linux, macOS or WSL"
     return Finding(level="error", subject="file locks", message=message)
-
-
-def _plugins(host: PluginHost) -> Iterator[Finding]:
-    told: set[str] = set()
-    for record in host.records:
-        subject = plugin_label(record.name, None, None)
-        label = plugin_label(record.name, record.distribution, record.version)
-        problems = record.problem.splitlines() if record.problem else []
-        told.update(problems)
-        for problem in problems:
-            level: Level = "error" if record.state == "failed" else "warning"
-            message = _with_origin(record, problem.removeprefix(f"{label}: "))
-            yield Finding(level=level, subject=subject, message=message)
-        if not problems:
-            yield _sound_plugin(record, subject)
-    for problem in host.problems:
-        if problem not in told:
-            subject, _, message = problem.partition(": ")
-            yield Finding(level="warning", subject=subject, message=message)
-
-
-def _sound_plugin(record: PluginRecord, subject: str) -> Finding:
-    level: Level = "ok"
-    count = len(record.components)
-    if record.state == "disabled":
-        message = f"switched off by {record.switched_off_by}"
-    elif not record.components and not record.notifications:
-        level = "warning"
-        message = "it provides no component and hears no notification: ask its author"
-    else:
-        parts = ["1 component" if count == 1 else f"{count} components"] if count else []
-        if record.notifications:
-            parts.append(f"hears {', '.join(record.notifications)}")
-        if record.requires is not None:
-            parts.append(f"needs {record.requires}")
-        message = "; ".join(parts)
-    return Finding(level=level, subject=subject, message=_with_origin(record, message))
-
-
-def _with_origin(record: PluginRecord, message: str) -> str:
-    if record.distribution is None:
-        return message
-    return f"{record.distribution} {record.version}: {message}"

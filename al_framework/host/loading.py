@@ -13,9 +13,10 @@ from typing import Any
 
 import pluggy
 
+from al_framework import __version__
 from al_framework.api import Component, hookspecs
 from al_framework.host.checking import component_faults
-from al_framework.host.discovery import DISABLE_VARIABLE, Candidate, nearest
+from al_framework.host.discovery import DISABLE_VARIABLE, DISTRIBUTION, Candidate, nearest
 from al_framework.host.faults import PLUGIN_ERRORS, describe
 from al_framework.host.notifying import NOTIFICATION_HOOKS, Listener
 from al_framework.host.registry import kind_words
@@ -70,16 +71,14 @@ class PluginLoader:
             plugin = candidate.obtain()
         except PLUGIN_ERRORS as exc:
             logger.debug("%s: the import failed", candidate.label, exc_info=True)
-            fault = (
-                f"the import of {candidate.module!r} failed: {describe(exc)}: repair or update it,"
-                f" or switch it off with {DISABLE_VARIABLE}={candidate.name}"
-            )
-            return LoadedPlugin(faults=(fault,))
+            fault = f"the import of {candidate.module!r} failed: {describe(exc)}"
+            return LoadedPlugin(faults=(f"{fault}: {_import_remedy(candidate, exc)}",))
         try:
             loaded = self._register(candidate, plugin)
         except PLUGIN_ERRORS as exc:
             logger.debug("%s: the registration failed", candidate.label, exc_info=True)
-            loaded = LoadedPlugin(faults=(f"it cannot be registered: {describe(exc)}",))
+            fault = f"it cannot be registered: {describe(exc)}: {_remedy(candidate)}"
+            loaded = LoadedPlugin(faults=(fault,))
         if loaded.faults and self._manager.has_plugin(candidate.name):
             self._manager.unregister(name=candidate.name)
         return loaded
@@ -98,7 +97,8 @@ class PluginLoader:
         except pluggy.PluginValidationError as exc:
             # pluggy spreads its message over lines, the first of which repeats the plugin's name.
             seen = "; ".join(str(exc).splitlines()[1:]) or str(exc)
-            return LoadedPlugin(faults=(f"a hook does not fit its specification: {seen}",))
+            fault = f"a hook does not fit its specification: {seen}: take what the hook passes"
+            return LoadedPlugin(faults=(f"{fault}, which is nothing where it registers",))
         hooks = [
             (caller.name, implementation)
             for caller in self._manager.get_hookcallers(plugin) or ()
@@ -132,7 +132,7 @@ def _collect(candidate: Candidate, hooks: Iterable[tuple[str, pluggy.HookImpl]])
     for name, hook in sorted(hooks, key=lambda entry: entry[0]):
         kind = REGISTRATION_HOOKS.get(name)
         if kind is not None:
-            classes, hook_faults = _call(kind, hook.function)
+            classes, hook_faults = _call(kind, hook.function, remedy=_remedy(candidate))
             components += [(kind, component) for component in classes]
             faults += [f"{name}: {fault}" for fault in hook_faults]
         elif name in NOTIFICATION_HOOKS:
@@ -152,7 +152,7 @@ def _collect(candidate: Candidate, hooks: Iterable[tuple[str, pluggy.HookImpl]])
 
 
 def _call(
-    kind: str, function: Callable[[], object]
+    kind: str, function: Callable[[], object], *, remedy: str
 ) -> tuple[list[type[Component[Any]]], list[str]]:
     """Call a registration hook; return its classes and everything that is wrong with them."""
     classes: list[type[Component[Any]]] = []
@@ -172,7 +172,7 @@ def _call(
                 classes.append(component)
     except PLUGIN_ERRORS as exc:
         logger.debug("a registration hook failed", exc_info=True)
-        faults.append(f"it failed with {describe(exc)}")
+        faults.append(f"it failed with {describe(exc)}: {remedy}")
     return classes, faults
 
 
@@ -222,5 +222,20 @@ def _forgotten_marks(plugin: object, *, marked: bool) -> list[str]:
     return faults
 
 
+def _remedy(candidate: Candidate) -> str:
+    return f"repair or update it, or switch it off with {DISABLE_VARIABLE}={candidate.name}"
+
+
+def _import_remedy(candidate: Candidate, exc: BaseException) -> str:
+    """Say what helps; a name that our own API lacks is a matter of versions."""
+    missing = exc.name if isinstance(exc, ImportError) else None
+    if missing is None or missing.partition(".")[0] != hookspecs.PROJECT_NAME:
+        return _remedy(candidate)
+    return (
+        f"it was written for another version than {DISTRIBUTION} {__version__}, which its"
+        " requirements should say: install versions that fit"
+    )
+
+
 def _all_hooks() -> str:
-    return f"the hooks are {', '.join([*REGISTRATION_HOOKS, *NOTIFICATION_HOOKS])}"
+    return f"choose among {', '.join([*REGISTRATION_HOOKS, *NOTIFICATION_HOOKS])}"

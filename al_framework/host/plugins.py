@@ -46,6 +46,7 @@ class PluginRecord:
         problem: What is wrong, one line per fault; None if nothing is. A loaded plugin has one
             where another plugin provides the same type.
         requires: Its requirement on al-framework, or None.
+        requirements: All requirement lines of its distribution.
         notifications: Names of the notifications that it hears.
         switched_off_by: Who disabled it: ``AL_DISABLE_PLUGINS``, ``plugins.disable`` or
             ``plugins.only``; None if nobody did.
@@ -59,6 +60,7 @@ class PluginRecord:
     components: tuple[Registration, ...] = ()
     problem: str | None = None
     requires: str | None = None
+    requirements: tuple[str, ...] = ()
     notifications: tuple[str, ...] = ()
     switched_off_by: str | None = None
 
@@ -250,6 +252,7 @@ def _announced(candidate: Candidate, *, switched_off_by: str | None) -> PluginRe
         module=candidate.module,
         state="disabled",
         requires=candidate.requires,
+        requirements=candidate.requirements,
         switched_off_by=switched_off_by,
     )
 

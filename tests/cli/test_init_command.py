@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -22,15 +24,16 @@ def run(tmp_path, monkeypatch):
     return lambda *arguments: CliRunner().invoke(init, arguments)
 
 
+@pytest.mark.parametrize("file", ["first.yaml", "first.toml"])
 @pytest.mark.parametrize("sink", ["directory", "null"])
-@pytest.mark.parametrize("images", ["images", 'a "b": #c'])
-def test_the_file_passes_al_check(run, host, tmp_path, sink, images):
-    (tmp_path / images).mkdir()
-    written = run("first.yaml", "--sink", sink, "--images", images)
-    checked = CliRunner().invoke(check, ["first.yaml"], obj={"host": host})
-    configuration = load_configuration(read_document("first.yaml"), host)
+@pytest.mark.parametrize("images", ["images", 'a "b": #c', "Bücher 😀"])
+def test_the_file_passes_al_check(run, host, file, sink, images):
+    Path(images).mkdir()
+    written = run(file, "--sink", sink, "--images", images)
+    checked = CliRunner().invoke(check, [file], obj={"host": host})
+    configuration = load_configuration(read_document(file), host)
 
-    assert written.stdout == "first.yaml: written; next: al check first.yaml\n"
+    assert written.stdout == f"{file}: written; next: al check {file}\n"
     assert checked.exit_code == 0, checked.output
     assert [sink] == [entry.type_name for entry in configuration.sinks]
     assert images == configuration.sources[0].options.path
@@ -46,6 +49,28 @@ def test_what_is_commented_out_is_right_as_well(run, host, tmp_path):
     configuration = load_configuration(read_document("al.yaml"), host)
 
     assert [each.entry.name for each in configuration.strategies] == ["unsure", "sample"]
+
+
+def test_what_is_commented_out_is_right_as_toml_as_well(run, host, tmp_path):
+    run("al.toml")
+    text = (tmp_path / "al.toml").read_text()
+    start, end = text.index("# [[active"), text.index("\n[[active")
+    part = "\n".join(line.removeprefix("# ") for line in text[start:end].splitlines())
+    (tmp_path / "al.toml").write_text(text[:start] + part + "\n" + text[end:])
+    configuration = load_configuration(read_document("al.toml"), host)
+
+    assert [each.entry.name for each in configuration.strategies] == ["unsure", "sample"]
+
+
+def test_both_formats_say_the_same(run, host):
+    run("al.yaml")
+    run("al.toml")
+    hashes = {
+        load_configuration(read_document(name), host).configuration_hash
+        for name in ("al.yaml", "al.toml")
+    }
+
+    assert len(hashes) == 1
 
 
 def test_an_existing_file_is_not_replaced(run, tmp_path):
@@ -69,7 +94,7 @@ def test_another_suffix_is_refused(run):
     result = run("al.json")
 
     assert result.exit_code == 2
-    assert "'al.json' should end in .yaml" in result.stderr
+    assert "'al.json' should end in .yaml or .toml" in result.stderr
 
 
 def test_a_file_that_cannot_be_written_is_reported(run):

@@ -1,10 +1,8 @@
 import io
 import json
-from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Literal
 
-import click
 import pytest
 from click.testing import CliRunner
 from pydantic import Field, SecretStr
@@ -13,7 +11,6 @@ from ruamel.yaml import YAML
 from al_framework.api import (
     COMPONENT_KINDS,
     Options,
-    PluginLoadError,
     Predictor,
     Receipt,
     Sink,
@@ -24,7 +21,6 @@ from al_framework.api import (
 )
 from al_framework.cli import plugins as plugins_module
 from al_framework.cli._component_page import example_entry, option_rows, type_words
-from al_framework.cli._host import discover_host
 from al_framework.cli.plugins import plugins
 from al_framework.host import PluginHost, PluginRecord, Registration, Registry
 
@@ -117,6 +113,11 @@ def run(*arguments, strict=False, columns="80", **named):
     return CliRunner().invoke(plugins, arguments, obj=settings, env={"COLUMNS": columns})
 
 
+def line_of(text):
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, start=1) if line.startswith(text))
+
+
 def words(text):
     return " ".join(text.split())
 
@@ -126,8 +127,10 @@ def test_plugins_are_listed_with_their_components_by_kind():
 
     assert result.exit_code == 0
     assert words(result.output.splitlines()[0]) == "plugin distribution version state components"
-    assert "boxes loaded sink: box source: box hears al_run_finished" in words(result.output)
-    assert "others loaded predictor: net strategy: plain" in words(result.output)
+    assert "boxes loaded sink: box source: box hears al_run_finished in Boxes" in words(
+        result.output
+    )
+    assert "others loaded predictor: net strategy: plain in Others" in words(result.output)
     assert "problems" not in result.output
 
 
@@ -207,10 +210,15 @@ def test_the_list_can_be_had_as_json():
             "distribution": None,
             "version": None,
             "module": "Boxes",
+            "file": None,
             "requires": None,
             "state": "loaded",
             "switched_off_by": None,
             "components": {"sink": ["box"], "source": ["box"]},
+            "classes": [
+                {"kind": kind, "type": "box", "class": f"{__name__}:{name}", "file": __file__}
+                for kind, name in (("sink", "BoxSink"), ("source", "BoxSource"))
+            ],
             "notifications": ["al_run_finished"],
             "problem": None,
         },
@@ -219,10 +227,12 @@ def test_the_list_can_be_had_as_json():
             "distribution": None,
             "version": None,
             "module": "Broken",
+            "file": None,
             "requires": None,
             "state": "failed",
             "switched_off_by": None,
             "components": {},
+            "classes": [],
             "notifications": [],
             "problem": problem,
         },
@@ -237,6 +247,7 @@ def test_show_tells_what_a_type_is_and_what_to_write():
     assert sink == (
         "sink box\n"
         "from plugin 'boxes'\n"
+        f"defined in {__name__}:BoxSink ({__file__}:{line_of('class BoxSink(')})\n"
         "\n"
         "Put things into a box.\n"
         "\n"
@@ -255,15 +266,16 @@ def test_show_tells_what_a_type_is_and_what_to_write():
         "\n"
         "sinks:\n"
         "  - type: box\n"
-        "    path: <string>\n"
-        "    key: ${MY_SECRET}\n"
+        '    path: "<string>"\n'
+        '    key: "${MY_SECRET}"\n'
         "    size: 64\n"
         '    mode: "fast"\n'
         "    # level: null\n"
-        "    # seed: <list of integer>\n"
+        "    # seed: [1]\n"
     )
     assert source == (
         "from plugin 'boxes'\n"
+        f"defined in {__name__}:BoxSource ({__file__}:{line_of('class BoxSource(')})\n"
         "\n"
         "it takes no options\n"
         "\n"
@@ -333,6 +345,28 @@ def test_types_are_put_into_words(field, expected):
     assert type_words(field, {"Color": {"enum": ["red", 3]}}) == expected
 
 
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({}, "It looks at predictions of any type."),
+        ({"tasks": frozenset({"b", "a"})}, "It looks at predictions of type a, b."),
+        (
+            {"needs_pixels": True, "stateful": True},
+            "It looks at predictions of any type, and at pixels; it keeps a state for each source.",
+        ),
+    ],
+)
+def test_show_says_what_a_strategy_looks_at(changes, seen):
+    component = type("Plain", (Plain,), {"__doc__": "Take every frame.", "tasks": None, **changes})
+
+    class Provider:
+        @hookimpl
+        def al_register_strategies(self):
+            return [component]
+
+    assert f"\nTake every frame.\n{seen}\n" in run("show", "plain", p=Provider()).output
+
+
 def test_a_single_choice_is_the_example():
     class OneOptions(Options):
         version: Literal[2] = Field(description="The only one.")
@@ -341,39 +375,3 @@ def test_a_single_choice_is_the_example():
     registration = Registration(kind="sink", type_name="one", component=component, plugin="p")
 
     assert option_rows(registration)[0].example == "2"
-
-
-@dataclass
-class Wishes:
-    only: tuple[str, ...] | None = None
-    disable: tuple[str, ...] = ()
-    require: tuple[str, ...] = ()
-
-
-@pytest.fixture
-def broken_installation(monkeypatch):
-    points = [EntryPoint(name="dead", value="no_such_module_here", group="al_framework")]
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points)
-
-
-def context(**settings):
-    return click.Context(plugins, obj=settings)
-
-
-def test_strict_plugins_makes_a_broken_plugin_an_error(broken_installation):
-    with pytest.raises(PluginLoadError, match="the import of 'no_such_module_here' failed"):
-        discover_host(None, context(strict_plugins=True))
-
-
-def test_who_shows_the_problems_gets_them_even_if_strict(broken_installation):
-    host = discover_host(None, context(strict_plugins=True), show_problems=True)
-
-    assert [record.state for record in host.records] == ["failed"]
-
-
-def test_the_configurations_wishes_reach_discovery(broken_installation):
-    host = discover_host(Wishes(disable=("dead",)), context())
-
-    assert [record.switched_off_by for record in host.records] == ["plugins.disable"]
-    with pytest.raises(PluginLoadError, match=r"'no-such-dist' is not installed"):
-        discover_host(Wishes(require=("no-such-dist",)), context())

@@ -2,6 +2,7 @@ import importlib
 import importlib.metadata
 import sys
 import textwrap
+from contextlib import contextmanager
 
 import pytest
 
@@ -68,10 +69,24 @@ class Site:
         return PluginHost.discover(entry_points=self.entry_points(), **kwargs)
 
 
-@pytest.fixture
-def site(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    made = Site(tmp_path)
-    yield made
+@contextmanager
+def opened(directory):
+    made = Site(directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(directory))
+        yield made
     for module in made.modules:
         sys.modules.pop(module, None)
+
+
+@pytest.fixture
+def site(tmp_path):
+    with opened(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_site(tmp_path_factory):
+    """As `site`, one for all tests of a module."""
+    with opened(tmp_path_factory.mktemp("site")) as made:
+        yield made

@@ -164,19 +164,22 @@ def test_the_abstract_class_itself_is_no_component(kind):
             strategy(evaluate=lambda self, frame: None),
             (
                 "class Made has the method evaluate(frame), which is called as"
-                " evaluate(frame, prediction)"
+                " evaluate(frame, prediction): take these arguments"
             ),
         ),
         (
             strategy(evaluate=staticmethod(lambda frame: None)),
             (
                 "class Made has the method evaluate(frame), which is called as"
-                " evaluate(frame, prediction)"
+                " evaluate(frame, prediction): take these arguments"
             ),
         ),
         (
             strategy(start=lambda self, device: None),
-            "class Made has the method start(device), which is called as start()",
+            (
+                "class Made has the method start(device), which is called as start():"
+                " take these arguments"
+            ),
         ),
         (strategy(close=None), "class Made has close = None: write a method"),
         (
@@ -227,10 +230,10 @@ def test_an_async_method_is_refused():
         yield None
 
     assert component_faults("strategy", strategy(evaluate=evaluate)) == [
-        "class Made has an async method evaluate: the framework calls plain ones"
+        "class Made has an async method evaluate: write a plain one, since nobody awaits it"
     ]
     assert component_faults("source", type("Made", (Reader,), {"frames": frames})) == [
-        "class Made has an async method frames: the framework calls plain ones"
+        "class Made has an async method frames: write a plain one, since nobody awaits it"
     ]
 
 
@@ -249,7 +252,7 @@ def test_a_keyword_that_the_core_passes_must_be_taken():
     assert component_faults("prediction_adapter", Made) == [
         (
             "class Made has the method adapt(document, frame), which is called as"
-            " adapt(document, frame=…, prediction_type=…)"
+            " adapt(document, frame=…, prediction_type=…): take these arguments"
         )
     ]
 

@@ -119,11 +119,12 @@ def test_what_is_wrong_around_is_found(change, subject, level, message):
 
 
 def test_plugins_are_found_with_their_state(site):
-    site.install_sink("clash", "same")
-    site.install("dead", "raise RuntimeError('boom')")
-    site.install_sink("first", "same")
+    ranged = ["al-framework>=0.1"]
+    site.install_sink("clash", "same", requires=ranged)
+    site.install("dead", "raise RuntimeError('boom')", requires=ranged)
+    site.install_sink("first", "same", requires=ranged)
     site.install_sink("off", "off_sink")
-    site.install_sink("ranged", "ranged", requires=["al-framework>=0.1"])
+    site.install_sink("ranged", "ranged", requires=ranged)
 
     host = site.discover(disable=["off"], only=["clash", "dead", "first", "off", "ranged", "zz"])
     found = [f for f in diagnose(host, AROUND) if f.subject.startswith("plugin")]

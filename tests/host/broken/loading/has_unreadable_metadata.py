@@ -1,0 +1,3 @@
+"""Nobody can tell which al-framework it asks for."""
+
+raise RuntimeError("imported")

@@ -1,0 +1,15 @@
+"""Nobody awaits a method."""
+
+from al_framework.api import Strategy, Verdict, hookimpl
+
+
+class Bad(Strategy):
+    type_name = "is_async"
+
+    async def evaluate(self, frame, prediction):
+        return Verdict(match=True)
+
+
+@hookimpl
+def al_register_strategies():
+    return [Bad]

@@ -1,0 +1,3 @@
+"""An error that does not say what it is."""
+
+raise RuntimeError

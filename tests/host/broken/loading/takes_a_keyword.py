@@ -1,0 +1,15 @@
+"""pluggy does not see arguments that are keyword-only."""
+
+from al_framework.api import Receipt, Sink, hookimpl
+
+
+class Good(Sink):
+    type_name = "good_takes_a_keyword"
+
+    def deliver(self, datapoint, checkpoint):
+        return Receipt(status="created")
+
+
+@hookimpl
+def al_register_sinks(*, registry):
+    return [Good]

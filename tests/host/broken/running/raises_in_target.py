@@ -1,0 +1,19 @@
+"""It does not know where it delivers to."""
+
+from al_framework.api import Receipt, Sink, hookimpl
+
+
+class Bad(Sink):
+    type_name = "raises_in_target"
+
+    def deliver(self, datapoint, checkpoint):
+        return Receipt(status="created")
+
+    @property
+    def target(self):
+        raise RuntimeError("nowhere")
+
+
+@hookimpl
+def al_register_sinks():
+    return [Bad]
