@@ -1,16 +1,18 @@
 """What the contracts look at: whether a value is well-formed, and whether two are the same."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from al_framework.api import Classification, Detections, Prediction, Unlabelled, Verdict
 
 
 def check(condition: object, message: str) -> None:
     """Fail the test with a message if the condition does not hold."""
+    __tracebackhide__ = True  # what interests is the check that asked
     if not condition:
         raise AssertionError(message)
 
@@ -69,6 +71,31 @@ def same_prediction(one: Prediction, other: Prediction) -> bool:
         for name in type(one).__slots__
         if name != "document"
     )
+
+
+def secrets_of(value: object) -> list[str]:
+    """Return every secret in a component's options, however deep."""
+    if isinstance(value, SecretStr):
+        return [value.get_secret_value()] if value.get_secret_value() else []
+    if isinstance(value, SecretBytes):
+        text = value.get_secret_value().decode(errors="replace")
+        return [text] if text else []
+    if isinstance(value, BaseModel):
+        return [
+            one for name in type(value).model_fields for one in secrets_of(getattr(value, name))
+        ]
+    if isinstance(value, Mapping):
+        return [one for item in value.values() for one in secrets_of(item)]
+    if isinstance(value, list | tuple | set | frozenset):
+        return [one for item in value for one in secrets_of(item)]
+    return []
+
+
+def chain_of(exc: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and everything that it came from."""
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__
 
 
 def _detections_fault(detections: Detections) -> str | None:

@@ -18,7 +18,7 @@ from al_framework.api import Frame, Image, ImageInput
 from al_framework.assembly.building import Builder
 from al_framework.config.loading import load_configuration, read_document
 from al_framework.host.plugins import PluginHost
-from al_framework.pipeline.offers import Offer
+from al_framework.pipeline.offers import Ended
 from al_framework.testing.fakes import FakeClock
 
 __all__ = ["SteppedCollection", "stepped_collections"]
@@ -97,7 +97,7 @@ class SteppedCollection:
             if offer.pending is None:
                 return offer.status
             prepared = self._engine.prepare(offer.pending)
-            if isinstance(prepared, Offer):
+            if isinstance(prepared, Ended):
                 return prepared.status
             return self._engine.accept([prepared])[0].status
         return "not_selected"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from al_framework.api import Context, Frame, Image
+from al_framework.api import Context, Frame, Image, LeaseLostError
 
 
 class FakeClock:
@@ -45,13 +45,24 @@ class FakeCheckpoint:
 
     Attributes:
         state: What has been saved so far.
+        is_lost: Whether another worker has taken the datapoint over, so that nothing can be saved.
+        is_asked: Whether anything was saved, or would have been.
     """
 
-    def __init__(self, state: Mapping[str, str] | None = None) -> None:
+    def __init__(self, state: Mapping[str, str] | None = None, *, is_lost: bool = False) -> None:
         self.state: dict[str, str] = dict(state or {})
+        self.is_lost = is_lost
+        self.is_asked = False
 
     def save(self, **values: str) -> None:
-        """Add to the state."""
+        """Add to the state.
+
+        Raises:
+            LeaseLostError: `is_lost`.
+        """
+        self.is_asked = True
+        if self.is_lost:
+            raise LeaseLostError("another worker has the datapoint: stop at once")
         self.state.update(values)
 
 

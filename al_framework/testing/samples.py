@@ -26,7 +26,7 @@ from al_framework.api import (
 from al_framework.testing.fakes import sample_jpeg
 
 _SIZE = (64, 48)
-_PredictionT = TypeVar("_PredictionT", Detections, Classification, Unlabelled)
+_PredictionT = TypeVar("_PredictionT", bound=Prediction)
 
 
 def freeze(prediction: _PredictionT) -> _PredictionT:

@@ -72,6 +72,13 @@ def contract(**changes):
     return Contract()
 
 
+def test_every_check_is_shown_failing(request):
+    source = request.path.read_text(encoding="utf-8")
+    own = [name for name in vars(NetworkSinkContract) if name.startswith("test_")]
+
+    assert [] == [name for name in own if name.removeprefix("test_") not in source]
+
+
 class TellingError(TransientSinkError):
     def __init__(self, text):
         super().__init__(f"{text} with {KEY}")

@@ -10,15 +10,14 @@ check on it::
 The built-in components are tested by the same classes.
 """
 
+from al_framework.testing.contracts.adapters import AdapterContract
 from al_framework.testing.contracts.component import ComponentContract
-from al_framework.testing.contracts.endpoints import SinkContract, SourceContract
 from al_framework.testing.contracts.network import NetworkSinkContract
-from al_framework.testing.contracts.predictions import (
-    AdapterContract,
-    PredictorContract,
-    StrategyContract,
-)
+from al_framework.testing.contracts.predictors import PredictorContract
 from al_framework.testing.contracts.providers import ConfigurationProviderContract
+from al_framework.testing.contracts.sinks import SinkContract
+from al_framework.testing.contracts.sources import SourceContract
+from al_framework.testing.contracts.strategies import StrategyContract
 
 __all__ = [
     "AdapterContract",

@@ -1,17 +1,20 @@
 """What holds for a component of any kind."""
 
+import functools
 import re
 import subprocess
 import sys
 from abc import ABC
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar, get_args
 
 import pydantic
+from pydantic import SecretBytes, SecretStr
 
 from al_framework.api import Component
-from al_framework.testing._checks import check
+from al_framework.testing._checks import check, secrets_of
+from al_framework.testing._watching import HEAVY_PACKAGES
 from al_framework.testing.fakes import make_context
 
 ComponentT = TypeVar("ComponentT", bound=Component[Any])
@@ -19,17 +22,9 @@ ComponentT = TypeVar("ComponentT", bound=Component[Any])
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 _RESERVED = frozenset({"name", "type", "tags", "limits", "applies_to"})
 _UNKNOWN = "an_option_that_nobody_has"
-_HEAVY = (
-    "av",
-    "cv2",
-    "onnxruntime",
-    "supervision",
-    "tensorflow",
-    "torch",
-    "torchvision",
-    "transformers",
-    "ultralytics",
-)
+_SECRETS = (SecretStr, SecretBytes)
+# How options that hold a secret are called, alone or at the end of a name.
+_SECRET_NAME = re.compile(r"(.*_)?(api_?key|password|passwd|secret|(access|auth|api)_token)")
 # A module of a test suite can have no importable name, so its file is the second try.
 _IMPORT = """
 import importlib, importlib.util, sys
@@ -47,7 +42,10 @@ print(",".join(package for package in heavy.split(",") if package in sys.modules
 
 
 class ComponentContract(ABC, Generic[ComponentT]):
-    """What holds for a component of any kind.
+    """What holds for a component of any kind; subclass the contract of its kind instead.
+
+    The type's name is valid; options are described, unknown ones are refused, and secrets are
+    hidden; `close` is safe without `start`, and twice; the module imports no heavy package.
 
     Attributes:
         component: The class under test.
@@ -95,6 +93,22 @@ class ComponentContract(ABC, Generic[ComponentT]):
             return
         check(False, "an unknown option is accepted: derive the options from al_framework.api")
 
+    def test_secrets_are_hidden(self, tmp_path: Path) -> None:
+        """Whether a key can show up in a log or a message: hold it in `pydantic.SecretStr`."""
+        options = self.prepare(tmp_path)
+        made = self.component.Options(**options)
+        for name, field in type(made).model_fields.items():
+            bare = _SECRET_NAME.fullmatch(name) and not _holds_secrets(field.annotation)
+            check(not bare, f"option {name!r} is no secret: make it a pydantic.SecretStr")
+        try:
+            self.component.Options(**{**options, _UNKNOWN: 1})
+        except pydantic.ValidationError as exc:
+            shown = f"{exc} {made!r} {made}"
+        else:
+            shown = f"{made!r} {made}"
+        told = [secret for secret in secrets_of(made) if secret in shown]
+        check(not told, "the options show a secret: derive them from al_framework.api.Options")
+
     def test_close_is_safe_without_start(self, tmp_path: Path) -> None:
         """Whether a run that ends before it begins ends cleanly."""
         self.build(tmp_path).close()
@@ -110,8 +124,19 @@ class ComponentContract(ABC, Generic[ComponentT]):
         """Whether commands that never use the component stay fast: import such in `start`."""
         name = self.component.__module__
         path = getattr(sys.modules[name], "__file__", None) or ""
-        command = [sys.executable, "-c", _IMPORT, name, path, ",".join(_HEAVY), *sys.path]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - our own code
-        check(done.returncode == 0, f"module {name!r} does not import: {done.stderr[-500:]}")
-        found = done.stdout.strip()
+        found, error = _heavy_imports(name, path, tuple(sys.path))
+        check(error is None, f"module {name!r} does not import: {error}")
         check(not found, f"importing module {name!r} imports {found}: do that in start()")
+
+
+@functools.cache  # several contracts look at the same module, and each look is a process
+def _heavy_imports(name: str, path: str, search: tuple[str, ...]) -> tuple[str, str | None]:
+    """Return the heavy packages that a module imports, and why it cannot be imported, or None."""
+    command = [sys.executable, "-c", _IMPORT, name, path, ",".join(HEAVY_PACKAGES), *search]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - our own code
+    return done.stdout.strip(), done.stderr[-500:] if done.returncode else None
+
+
+def _holds_secrets(annotation: object) -> bool:
+    parts = get_args(annotation)
+    return annotation in _SECRETS or any(_holds_secrets(part) for part in parts)

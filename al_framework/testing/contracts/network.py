@@ -6,7 +6,6 @@ the subclass, one for each request of a delivery; every fault is then tried at e
 
 import concurrent.futures
 import contextlib
-import logging
 import socket
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,7 +21,8 @@ from al_framework.api import (
     SinkPausedError,
     TransientSinkError,
 )
-from al_framework.testing._checks import check
+from al_framework.testing._checks import chain_of, check
+from al_framework.testing._watching import watch_log
 from al_framework.testing.certificates import CertificateKind, make_certificates
 from al_framework.testing.contracts.component import ComponentContract
 from al_framework.testing.fakes import FakeCheckpoint
@@ -52,7 +52,24 @@ _MAX_TAKEN_BYTES = 16 * 1024 * 1024  # with what the system's own buffers hold
 
 
 class NetworkSinkContract(ComponentContract[Sink[Any]]):
-    """What holds for a sink that speaks HTTP.
+    """What holds for a sink that speaks HTTP: each fault costs an attempt, and nothing else.
+
+    Name what the service answers to a delivery, and how the sink is told where it is::
+
+        class TestMySink(NetworkSinkContract):
+            component = MySink
+            answers = (Answer(status=201, body={"id": "42"}),)
+            secret = "canary-0123456789"
+
+            def connected(self, url, *, patience_s):
+                return {"url": url, "key": self.secret, "timeout_s": patience_s}
+
+    Besides what holds for every component: a delivery makes its requests once; every status has its
+    verdict, a conflict is a duplicate, and ``Retry-After`` is passed on; broken, silent and endless
+    answers end in time, and the next attempt goes on; a page is no answer; no redirect is followed
+    and no bad certificate trusted; IPv6 is spoken; an unknown host pauses, a silent name server and
+    a server that is down do not. The key shows up nowhere. What the sink stores is for
+    `SinkContract` to say.
 
     Attributes:
         answers: What the service answers to each request of one delivery, in order.
@@ -249,18 +266,8 @@ class NetworkSinkContract(ComponentContract[Sink[Any]]):
     @contextlib.contextmanager
     def _quiet(self) -> Iterator[None]:
         """Look for the key in everything that is logged meanwhile."""
-        shown: list[str] = []
-        watch = logging.Handler(logging.DEBUG)
-        watch.emit = lambda record: shown.append(record.getMessage())  # type: ignore[method-assign]  # of this one
-        root = logging.getLogger()
-        level = root.level
-        root.addHandler(watch)
-        root.setLevel(logging.DEBUG)
-        try:
+        with watch_log() as shown:
             yield
-        finally:
-            root.removeHandler(watch)
-            root.setLevel(level)
         check(not any(self.secret in text for text in shown), "a log shows the key")
 
     def _attempt(self, sink: Sink[Any], checkpoint: Checkpoint | None = None) -> object:
@@ -273,7 +280,7 @@ class NetworkSinkContract(ComponentContract[Sink[Any]]):
         except concurrent.futures.TimeoutError:
             raise AssertionError(f"an attempt is not over after {_HANG_S:g} s") from None
         except SinkError as exc:
-            texts = "".join(map(str, _chain(exc)))
+            texts = "".join(map(str, chain_of(exc)))
             check(self.secret not in texts, f"a {type(exc).__name__} shows the key")
             return exc
 
@@ -315,9 +322,3 @@ class NetworkSinkContract(ComponentContract[Sink[Any]]):
             count == expected,
             f"{what} makes {count} requests instead of {expected}: a sink tries once",
         )
-
-
-def _chain(exc: BaseException | None) -> Iterator[BaseException]:
-    while exc is not None:
-        yield exc
-        exc = exc.__cause__ or exc.__context__

@@ -6,15 +6,30 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretBytes, SecretStr
-
 from al_framework.api import ConfigurationProvider, ProvidedConfiguration, Target
-from al_framework.testing._checks import check
+from al_framework.testing._checks import check, secrets_of
 from al_framework.testing.contracts.component import ComponentContract
 
 
 class ConfigurationProviderContract(ComponentContract[ConfigurationProvider[Any]]):
-    """What holds for a configuration provider. `prepare` has to set up a server that answers."""
+    """What holds for a configuration provider: it asks, and says truly what it was told.
+
+    Name the class, set up a server that answers, and say how it goes away::
+
+        class TestMyProvider(ConfigurationProviderContract):
+            component = MyProvider
+
+            def prepare(self, directory):
+                self.server = start_server()
+                return {"url": self.server.url, "api_key": "canary-0123456789"}
+
+            def break_server(self):
+                self.server.stop()
+
+    Besides what holds for every component: answers are well-formed and the same while nothing has
+    changed; the identity is stable; a server that cannot be reached is an error; and neither
+    identity, answer nor error tells a secret.
+    """
 
     @abstractmethod
     def break_server(self) -> None:
@@ -52,13 +67,17 @@ class ConfigurationProviderContract(ComponentContract[ConfigurationProvider[Any]
         identity: object = one.identity
         check(isinstance(identity, str), f"identity is {identity!r}: it has to be a str")
         check(identity == other.identity, "identity changes from one instance to the next")
-        told = [secret for secret in _secrets(one) if secret in str(identity)]
+        told = [secret for secret in secrets_of(one.options) if secret in str(identity)]
         check(not told, "identity tells a secret: make a hash of it")
 
     def test_an_answer_tells_no_secret(self, tmp_path: Path) -> None:
         """Whether the answer can be logged and kept."""
         provider = self._started(tmp_path)
-        told = [secret for secret in _secrets(provider) if secret in repr(self._fetched(provider))]
+        told = [
+            secret
+            for secret in secrets_of(provider.options)
+            if secret in repr(self._fetched(provider))
+        ]
         check(not told, "the answer tells a secret")
 
     def test_an_unreachable_server_is_an_error_without_secrets(self, tmp_path: Path) -> None:
@@ -68,7 +87,7 @@ class ConfigurationProviderContract(ComponentContract[ConfigurationProvider[Any]
         try:
             answer = provider.fetch()
         except Exception as exc:  # noqa: BLE001 - whatever a provider raises is logged with its text
-            told = [secret for secret in _secrets(provider) if secret in f"{exc} {exc!r}"]
+            told = [secret for secret in secrets_of(provider.options) if secret in f"{exc} {exc!r}"]
         else:
             raise AssertionError(f"fetch gives {answer!r:.200} though no server answers: raise")
         check(not told, "the error tells a secret")
@@ -85,12 +104,6 @@ class ConfigurationProviderContract(ComponentContract[ConfigurationProvider[Any]
             kind = type(answer).__name__
             raise AssertionError(f"fetch gives a {kind!r}: it has to be a ProvidedConfiguration")  # noqa: TRY004 - a failing check
         return answer
-
-
-def _secrets(provider: ConfigurationProvider[Any]) -> list[str]:
-    values = [getattr(provider.options, name) for name in type(provider.options).model_fields]
-    texts = [one.get_secret_value() for one in values if isinstance(one, SecretStr | SecretBytes)]
-    return [text if isinstance(text, str) else text.decode(errors="replace") for text in texts]
 
 
 def _is_json(document: object) -> bool:

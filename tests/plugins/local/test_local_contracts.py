@@ -1,10 +1,11 @@
 """The built-in components pass the tests that strangers' components have to pass."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from al_framework.api import Sink
+from al_framework.api import Sink, SinkError, SinkPausedError
 from al_framework.testing.contracts import SinkContract, SourceContract
 from al_framework.testing.fakes import sample_jpeg
 from al_framework_local.null import NullSink
@@ -22,6 +23,9 @@ class TestDirectorySource(SourceContract):
             (frames / f"img{number}.jpg").write_bytes(sample_jpeg(seed=number))
         return {"path": "frames"}
 
+    def unreadable(self, directory: Path) -> Mapping[str, object]:
+        return {"path": "missing"}
+
 
 class TestDirectorySink(SinkContract):
     component = DirectorySink
@@ -30,6 +34,11 @@ class TestDirectorySink(SinkContract):
     def stored(self, sink: Sink[Any], directory: Path) -> int:
         del sink
         return len(list((directory / "collected" / "images").iterdir()))
+
+    def faults(
+        self, sink: Sink[Any], directory: Path
+    ) -> Mapping[type[SinkError], Callable[[], object]]:
+        return {SinkPausedError: lambda: shutil.rmtree(directory / "collected")}
 
 
 class TestNullSink(SinkContract):

@@ -59,6 +59,9 @@ class TestVideoSource(SourceContract):
     def prepare(self, directory):
         return {"path": "clips/*.mp4", "every": 2}
 
+    def unreadable(self, directory):
+        return {"path": "missing/*.mp4"}
+
 
 def test_the_plugin_announces_the_source():
     assert [VideoSource] == al_framework_video.al_register_sources()

@@ -74,7 +74,7 @@ class TestContract(SinkContract):
     @pytest.fixture(autouse=True)
     def _receiver(self, server):
         type(self).options = {"url": server.url, "allow_insecure": True, "secret": SECRET}
-        self.held = {}
+        self.held, self.server = {}, server
 
         def take(request):
             is_new = request.headers["webhook-id"] not in self.held
@@ -85,6 +85,13 @@ class TestContract(SinkContract):
 
     def stored(self, sink, directory):
         return len(self.held)
+
+    def faults(self, sink, directory):
+        statuses = {TransientSinkError: 503, PermanentSinkError: 415, SinkPausedError: 401}
+        return {
+            error: lambda status=status: self.server.say(Answer(status=status, body=f"no {SECRET}"))
+            for error, status in statuses.items()
+        }
 
 
 def test_the_plugin_registers_the_sink():

@@ -1,0 +1,337 @@
+"""Strategies, each wrong in one way; and what is wrong with any component."""
+
+import random
+import socket
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from pydantic import BaseModel, Field, SecretStr
+
+from al_framework.api import Options, Strategy, Verdict
+from al_framework.testing import StrategyContract
+
+
+class GoodOptions(Options):
+    level: float = Field(default=0.5, description="A number.")
+
+
+class GoodStrategy(Strategy[GoodOptions]):
+    type_name = "good"
+
+    def evaluate(self, frame, prediction):
+        return Verdict(match=True)
+
+
+class StrategyTest(StrategyContract):
+    component = GoodStrategy
+    options: ClassVar = {"level": 0.25}
+
+
+class BadTypeName(GoodStrategy):
+    type_name = "Not-A-Name"
+
+
+class UndescribedOptions(Options):
+    level: float = 0.5
+
+
+class UndescribedOption(GoodStrategy):
+    Options = UndescribedOptions
+
+
+class ReservedOptions(Options):
+    tags: str = Field(default="", description="Taken.")
+
+
+class ReservedOption(GoodStrategy):
+    Options = ReservedOptions
+
+
+class LooseOptions(BaseModel):
+    level: float = Field(default=0.5, description="A number.")
+
+
+class AnyOption(GoodStrategy):
+    Options = LooseOptions
+
+
+class CloseNeedsStart(GoodStrategy):
+    def start(self):
+        self.file = object()
+
+    def close(self):
+        assert hasattr(self, "file"), "there is no file"
+
+
+class ClosesOnce(GoodStrategy):
+    is_closed = False
+
+    def close(self):
+        assert not self.is_closed, "it is closed already"
+        self.is_closed = True
+
+
+class NoVerdict(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        return True
+
+
+class NumpyMatch(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        return Verdict(match=np.True_)
+
+
+class InfiniteUtility(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        return Verdict(match=True, utility=float("inf"))
+
+
+class ChanceAboveOne(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        return Verdict(match=True, probability=1.5)
+
+
+class NoReason(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        return Verdict(match=True, reason=None)
+
+
+class FailsOnEmpty(GoodStrategy):
+    tasks = frozenset({"object-detection"})
+
+    def evaluate(self, frame, prediction):
+        return Verdict(match=True, utility=float(prediction.confidence.tolist()[0]))
+
+
+class OfNoKnownTask(GoodStrategy):
+    tasks = frozenset({"telepathy"})
+
+
+class Remembers(GoodStrategy):
+    seen = 0
+
+    def evaluate(self, frame, prediction):
+        self.seen += 1
+        return Verdict(match=True, utility=float(self.seen))
+
+
+class WritesToArrays(GoodStrategy):
+    tasks = frozenset({"object-detection"})
+
+    def evaluate(self, frame, prediction):
+        prediction.confidence[:] = 0
+        return Verdict(match=True)
+
+
+class WritesToTheDocument(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        if prediction.document is not None:
+            prediction.document["seen"] = True
+        return Verdict(match=True)
+
+
+class ReadsPixels(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        return Verdict(match=bool(frame.image.pixels().any()))
+
+
+class Draws(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        random.random()
+        return Verdict(match=True)
+
+
+class BareSecretOptions(GoodOptions):
+    api_key: str = Field(default="k-canary", description="The key.")
+
+
+class BareSecret(GoodStrategy):
+    Options = BareSecretOptions
+
+
+class ShownSecretOptions(BaseModel):
+    api_key: SecretStr = Field(default=SecretStr("k-canary"), description="The key.")
+
+    def __repr__(self):
+        return f"api_key={self.api_key.get_secret_value()}"
+
+
+class ShownSecret(GoodStrategy):
+    Options = ShownSecretOptions
+
+
+class DividesByTheBox(GoodStrategy):
+    tasks = frozenset({"object-detection"})
+
+    def evaluate(self, frame, prediction):
+        left, top, right, bottom = prediction.xyxy.T.tolist()
+        areas = [(r - x) * (b - y) for x, y, r, b in zip(left, top, right, bottom, strict=True)]
+        return Verdict(match=True, utility=sum(1 / area for area in areas))
+
+
+class TrustsScores(GoodStrategy):
+    tasks = frozenset({"object-detection"})
+
+    def evaluate(self, frame, prediction):
+        return Verdict(match=True, probability=float(max(prediction.confidence, default=0.0)))
+
+
+class ReadsTheClock(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        return Verdict(match=True, utility=self.context.clock.time())
+
+
+class Stateful(GoodStrategy):
+    stateful = True
+
+    def start(self):
+        self.seen = 0
+
+    def evaluate(self, frame, prediction):
+        self.seen += 1
+        return Verdict(match=True, utility=float(self.seen))
+
+    def state_dict(self):
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state):
+        self.seen = state["seen"]
+
+
+class StatefulTest(StrategyTest):
+    component = Stateful
+
+
+class ForgetsItsState(Stateful):
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+class KeepsArrays(Stateful):
+    def state_dict(self):
+        return {"seen": np.array(self.seen)}
+
+
+class SharesItsState(Stateful):
+    total = [0]
+
+    def evaluate(self, frame, prediction):
+        self.total[0] += 1
+        return Verdict(match=True, utility=float(self.total[0]))
+
+
+class ReadsAFile(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        return Verdict(match=bool(Path(__file__).read_bytes()))
+
+
+class LooksAround(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        return Verdict(match=any(self.context.base_dir.iterdir()))
+
+
+class CallsHome(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        with socket.socket() as sock:
+            sock.connect_ex(("127.0.0.1", 9))
+        return Verdict(match=True)
+
+
+class DrawsFromNumpy(GoodStrategy):
+    def evaluate(self, frame, prediction):
+        np.random.rand()  # noqa: NPY002 - it is what is wrong here
+        return Verdict(match=True)
+
+
+CONTRACTS = (StrategyTest, StatefulTest)
+WRONG = [
+    (StrategyTest, CloseNeedsStart, "close_is_safe_without_start", "there is no file"),
+    (StrategyTest, ClosesOnce, "close_is_safe_twice", "it is closed already"),
+    (StrategyTest, BadTypeName, "type_name_is_valid", "type_name is 'Not-A-Name': it has to"),
+    (StrategyTest, UndescribedOption, "every_option_is_described", "option 'level' has no"),
+    (StrategyTest, ReservedOption, "every_option_is_described", "option 'tags' belongs to the"),
+    (StrategyTest, AnyOption, "unknown_options_are_refused", "an unknown option is accepted"),
+    (StrategyTest, NoVerdict, "verdicts_are_well_formed", "it is a 'bool', not a Verdict"),
+    (StrategyTest, NumpyMatch, "verdicts_are_well_formed", "has to be a bool"),
+    (StrategyTest, InfiniteUtility, "verdicts_are_well_formed", "utility is inf: it has to be"),
+    (StrategyTest, ChanceAboveOne, "verdicts_are_well_formed", "probability is 1.5: it has to"),
+    (StrategyTest, NoReason, "verdicts_are_well_formed", "reason is None: it has to be a str"),
+    (
+        StrategyTest,
+        FailsOnEmpty,
+        "verdicts_are_well_formed",
+        "evaluate fails on 'no detections': IndexError",
+    ),
+    (
+        StrategyTest,
+        OfNoKnownTask,
+        "verdicts_are_well_formed",
+        r"no sample is of the tasks frozenset\({'telepathy'}\): override predictions",
+    ),
+    (StrategyTest, Remembers, "equal_inputs_give_equal_verdicts", "verdicts on .* differ"),
+    (
+        StrategyTest,
+        WritesToArrays,
+        "predictions_are_not_written_to",
+        "evaluate fails on .*read-only",
+    ),
+    (
+        StrategyTest,
+        WritesToTheDocument,
+        "predictions_are_not_written_to",
+        "evaluate has changed the prediction 'detections'",
+    ),
+    (
+        StrategyTest,
+        ReadsPixels,
+        "pixels_are_read_only_if_announced",
+        "evaluate reads pixels: set needs_pixels = True",
+    ),
+    (StrategyTest, Draws, "global_randomness_is_left_alone", "evaluate draws random numbers"),
+    (StrategyTest, BareSecret, "secrets_are_hidden", "option 'api_key' is no secret: make it a"),
+    (StrategyTest, ShownSecret, "secrets_are_hidden", "the options show a secret: derive them"),
+    (
+        StrategyTest,
+        DividesByTheBox,
+        "hostile_predictions_are_judged",
+        "evaluate fails on 'boxes': ZeroDivisionError.*judge it, or raise PredictionError",
+    ),
+    (
+        StrategyTest,
+        TrustsScores,
+        "hostile_predictions_are_judged",
+        "the verdict on 'boxes' is malformed: probability is 1.5",
+    ),
+    (StrategyTest, ReadsTheClock, "equal_inputs_give_equal_verdicts", "verdicts on .* differ"),
+    (StatefulTest, SharesItsState, "equal_inputs_give_equal_verdicts", "verdicts on .* differ"),
+    (
+        StatefulTest,
+        ForgetsItsState,
+        "state_survives_a_restart",
+        "after a restart the verdict on .*state_dict has to hold all that verdicts depend on",
+    ),
+    (
+        StatefulTest,
+        KeepsArrays,
+        "state_survives_a_restart",
+        r"state_dict gives {'seen': array\(15\)}: it has to be JSON values",
+    ),
+    (
+        StrategyTest,
+        ReadsAFile,
+        "evaluate_does_no_io",
+        r"evaluate does I/O on 'detections' \(open of .*strategies.py'\): do that in start",
+    ),
+    (StrategyTest, LooksAround, "evaluate_does_no_io", "evaluate does I/O on .*os.listdir of "),
+    (StrategyTest, CallsHome, "evaluate_does_no_io", "evaluate does I/O on .*socket.connect of "),
+    (
+        StrategyTest,
+        DrawsFromNumpy,
+        "global_randomness_is_left_alone",
+        "evaluate draws random numbers: set probability",
+    ),
+]
