@@ -1,18 +1,25 @@
-"""A stranger's plugin, installed as its author would, takes part in a real run."""
+"""Strangers' plugins, installed as their authors would, take part in a real run."""
 
+import io
 import json
 import os
+import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from PIL import Image
+from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.third_party
 
 ROOT = Path(__file__).resolve().parents[2]
 AL = str(Path(sys.executable).with_name("al"))
+EXAMPLES = ROOT / "examples"
 
 
 def al(*arguments, directory, **environment):
@@ -28,7 +35,7 @@ def al(*arguments, directory, **environment):
 
 @pytest.fixture
 def quickstart(tmp_path):
-    source = ROOT / "examples" / "quickstart"
+    source = EXAMPLES / "quickstart"
     target = tmp_path / "quickstart"
     target.mkdir()
     for name in ("al.yaml", "nanodet_416.onnx", "prepare.py"):
@@ -56,14 +63,60 @@ def broken_entropy(tmp_path):
     return str(directory)
 
 
-def test_the_plugin_is_listed_with_distribution_and_version(tmp_path):
+def blocks(project, language):
+    """Return what a project's README shows in a language."""
+    readme = (EXAMPLES / project / "README.md").read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL)
+
+
+def patched(text, diff):
+    """Return a text after a diff that says by its own lines where it belongs."""
+    before = "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] in " -")
+    after = "".join(line[1:] for line in diff.splitlines(keepends=True) if line[0] in " +")
+    assert text.count(before) == 1, f"the diff has to fit once:\n{before}"
+    return text.replace(before, after)
+
+
+@pytest.mark.parametrize("name", ["entropy", "sqlite-sink"])
+def test_a_plugin_is_listed_with_distribution_and_version(name, tmp_path):
     done = al("plugins", "--json", directory=tmp_path)
     records = {record["name"]: record for record in json.loads(done.stdout)["plugins"]}
 
     assert done.returncode == 0, done.stderr
-    assert records["entropy"]["distribution"] == "al-framework-entropy"
-    assert records["entropy"]["version"] == "0.1.0"
+    assert records[name]["distribution"] == f"al-framework-{name}"
+    assert records[name]["version"] == "0.1.0"
     assert {"adapters", "local", "onnx", "roboflow", "video"} <= set(records)
+
+
+def test_the_sink_of_the_quick_start_is_swapped_by_three_lines(quickstart):
+    [diff] = blocks("al-framework-sqlite-sink", "diff")
+    [queries] = blocks("al-framework-sqlite-sink", "sql")
+    config = quickstart / "al.yaml"
+    config.write_text(patched(config.read_text(encoding="utf-8"), diff), encoding="utf-8")
+
+    counts = json.loads(al("run", "--json", config.name, directory=quickstart).stdout)["counts"]
+    with closing(sqlite3.connect(quickstart / "collected.db")) as database:
+        pictures = database.execute("SELECT image, width, height FROM picture").fetchall()
+        answers = [database.execute(query).fetchall() for query in queries.splitlines()]
+        [(seen,)] = database.execute("SELECT count(DISTINCT item_id) FROM annotation").fetchall()
+
+    assert len(diff.splitlines()) == 3
+    assert not (quickstart / "collected").exists()
+    assert len(pictures) == seen == counts["sinks"]["sqlite"]["delivered"] >= 15
+    for image, width, height in pictures:
+        assert Image.open(io.BytesIO(image)).size == (width, height)
+    assert [bool(answer) for answer in answers] == [True, True]
+
+
+def test_the_configuration_in_a_readme_is_valid(tmp_path):
+    [part] = blocks("al-framework-entropy", "yaml")
+    rest = {"sinks": [{"type": "sqlite", "path": "collected.db"}]}
+    whole = {**YAML(typ="safe").load(part), **rest}
+    (tmp_path / "al.json").write_text(json.dumps(whole), encoding="utf-8")
+
+    done = al("check", "al.json", directory=tmp_path)
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_plugin_decides_in_a_real_run(quickstart):
