@@ -26,7 +26,7 @@ from al_framework.api import (
     Ticket,
 )
 from al_framework.assembly import Assembly, assemble_from
-from al_framework.assembly.health import health
+from al_framework.assembly.health import health, without_names
 from al_framework.pipeline.arguments import (
     crop,
     epoch_seconds,
@@ -162,7 +162,7 @@ class Collector:
         Returns:
             What became of the frame so far; ``invalid`` for bad input, with the reason.
         """
-        name = self._name(frame_id)
+        name = self._frame_names.make() if frame_id is None else self._name(frame_id)
         if self._closed:
             return self._dropped(name, "shutdown")
         try:
@@ -172,12 +172,12 @@ class Collector:
             model = None if model_id is None else str(model_id)
             inference = None if inference_id is None else str(inference_id)
             frame = make_frame(
-                frame_id=name,
-                image=Image(image, color=color),
-                captured_at=None if captured_at is None else epoch_seconds(captured_at),
-                source="",
-                attributes=texts(attributes) if attributes else _NO_ATTRIBUTES,
-                parent=None if parent is None else crop(parent),
+                name,
+                Image(image, color=color),
+                None if captured_at is None else epoch_seconds(captured_at),
+                "",
+                texts(attributes) if attributes else _NO_ATTRIBUTES,
+                None if parent is None else crop(parent),
             )
         except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
             self._engine.tally.offer()
@@ -305,7 +305,7 @@ class Collector:
                     "sink %r: %d still to be delivered, safe in the spool%s",
                     sink,
                     counts.pending,
-                    f": {counts.trouble}" if counts.trouble else "",
+                    f": {without_names(counts.trouble)}" if counts.trouble else "",
                 )
 
     def stats(self) -> Counts:
@@ -336,9 +336,8 @@ class Collector:
     def _name(self, frame_id: object) -> str:
         """Return the caller's name as text that can be stored everywhere, or else a new one."""
         try:
-            if frame_id is not None:
-                # File names that are not UTF-8 come with lone surrogates, which no database takes.
-                return str(frame_id).encode("utf-8", "backslashreplace").decode()
+            # File names that are not UTF-8 come with lone surrogates, which no database takes.
+            return str(frame_id).encode("utf-8", "backslashreplace").decode()
         except Exception as exc:  # noqa: BLE001 - whatever a caller passes, its loop goes on
             self._engine.report(f"a frame_id of type {type(frame_id).__name__!r} is no name", exc)
         return self._frame_names.make()

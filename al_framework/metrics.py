@@ -54,6 +54,11 @@ _SINKS: Mapping[str, tuple[str, str]] = {
     "evicted": ("al_evicted", "Datapoints removed to make room."),
     "retried": ("al_retried", "Attempts that failed and were put back."),
 }
+_REASONS: Mapping[str, tuple[str, str, str]] = {
+    "given_up": ("al_given_up", "reason", "Datapoints that this process has given up, by reason."),
+    "retries": ("al_retries", "class", "Attempts of this process that were put back, by class."),
+    "evictions": ("al_evictions", "policy", "Datapoints that this process removed, by policy."),
+}
 _STATES: tuple[str, ...] = get_args(get_type_hints(SinkHealth)["state"])
 
 
@@ -212,6 +217,13 @@ def _of_sinks(families: _Families, sinks: Mapping[str, SinkCounts]) -> Iterator[
     for field, (name, text) in _SINKS.items():
         rows = {(sink,): getattr(one, field) for sink, one in sinks.items()}
         yield families.counter_by(name, text, ("sink",), rows)
+    for field, (name, label, text) in _REASONS.items():
+        by_reason = {
+            (sink, reason): number
+            for sink, one in sinks.items()
+            for reason, number in getattr(one, field).items()
+        }
+        yield families.counter_by(name, text, ("sink", label), by_reason)
     yield families.gauge_by(
         "al_pending",
         "Datapoints that this process answers for and that the sink does not have yet.",

@@ -303,7 +303,10 @@ def test_a_component_that_fails_is_named_and_those_before_are_closed(
         build(given, with_sources=True)
     events = [event for event in plugin.events if event.startswith("close")]
 
-    assert str(caught.value) == (f"{who} (plugin 'lives') could not start: RuntimeError: no power")
+    assert str(caught.value) == (
+        f"{who} (plugin 'lives') could not start: RuntimeError: no power:"
+        " repair or update the plugin, or use another type"
+    )
     assert (caught.value.plugin, caught.value.component) == ("lives", name)
     # One that was built is closed although it did not start; one that was not built cannot be.
     own = [f"close {name}"] if moment == "start" else []
@@ -333,9 +336,20 @@ def test_an_error_that_explains_itself_is_not_dressed_up(build, error, text):
 @pytest.mark.parametrize(
     ("moment", "error", "message"),
     [
-        ("finish", "runtime", "sink 'a' could not finish the run: no power"),
+        (
+            "finish",
+            "runtime",
+            (
+                "sink 'a' could not finish the run: RuntimeError: no power: what was delivered is"
+                " safe, repair or update its plugin"
+            ),
+        ),
         ("finish", "os", "sink 'a' could not finish the run: [Errno 13] Permission denied: 'door'"),
-        ("close", "runtime", "sink 'a' (plugin 'lives') could not be closed"),
+        (
+            "close",
+            "runtime",
+            "sink 'a' (plugin 'lives') could not be closed: repair or update the plugin",
+        ),
     ],
 )
 def test_a_sink_that_fails_at_the_end_is_logged_and_nothing_else(

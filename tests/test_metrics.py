@@ -45,6 +45,9 @@ COUNTS = Counts(
             dead=1,
             evicted=1,
             retried=6,
+            given_up={"refused": 1},
+            retries={"retry_after": 4, "transient": 2},
+            evictions={"max_age": 1},
         )
     },
 )
@@ -97,6 +100,10 @@ EXPECTED = {
     "al_dead_total{sink=here}": 1,
     "al_evicted_total{sink=here}": 1,
     "al_retried_total{sink=here}": 6,
+    "al_given_up_total{reason=refused,sink=here}": 1,
+    "al_retries_total{class=retry_after,sink=here}": 4,
+    "al_retries_total{class=transient,sink=here}": 2,
+    "al_evictions_total{policy=max_age,sink=here}": 1,
     "al_pending{sink=here}": 3,
     "al_ring_items": 1,
     "al_ring_bytes": 1000,

@@ -150,10 +150,16 @@ class TransientSinkError(SinkError):
 
     Attributes:
         retry_after_s: Seconds that the sink asked us to wait, or None.
+        may_be_stored: Whether the sink may hold the datapoint all the same, as when no answer came
+            in time. Say False where it has certainly not taken it: then its credit returns if it
+            is given up.
     """
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, may_be_stored: bool = True
+    ) -> None:
         self.retry_after_s = None if retry_after_s is None else float(retry_after_s)
+        self.may_be_stored = may_be_stored
         super().__init__(message)
 
 

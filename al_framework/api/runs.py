@@ -62,6 +62,14 @@ class SinkCounts:
         dead: Datapoints given up, kept for a person to look at.
         evicted: Datapoints removed to make room.
         retried: Attempts that failed and were put back.
+        given_up: Datapoints that this process has given up, by reason: ``refused`` for good,
+            ``attempts`` or ``age`` (too many, too old), ``fault`` (the sink raised what it should
+            not), ``crash`` (it ended the process), ``corrupt`` (the picture is damaged).
+        retries: Attempts of this process that failed and were put back, by class: ``transient``,
+            ``retry_after`` (the sink asked for a pause), ``fault``, ``unexpected`` (what the spool
+            holds of the datapoint could not be dealt with).
+        evictions: Datapoints that this process has removed, by policy: ``drop_oldest``,
+            ``drop_lowest_value``, ``max_age``, ``dead_letter`` (too old or too many, or dropped).
         trouble: Why the last attempt failed; empty once one has succeeded.
     """
 
@@ -73,6 +81,9 @@ class SinkCounts:
     dead: int = 0
     evicted: int = 0
     retried: int = 0
+    given_up: Mapping[str, int] = field(default_factory=dict)
+    retries: Mapping[str, int] = field(default_factory=dict)
+    evictions: Mapping[str, int] = field(default_factory=dict)
     trouble: str = ""
 
 
@@ -94,7 +105,8 @@ class Counts:
             brought a document yet), ``recently_sent`` (another collector has sent the picture to
             the same dataset within the last minutes), ``ring_full``, ``spool_full``,
             ``disk_full``, ``spool_error``, ``batch_full``, ``limiter_unavailable`` (the server that
-            keeps the limits does not answer), ``shutdown``.
+            keeps the limits does not answer), ``seen_meanwhile`` (another run over the same source
+            has dealt with the frame since this one began with it), ``shutdown``.
         skipped: Frames a source did not offer, since an earlier run had dealt with them.
         left_out: Keys and strategies of the fetched document in force that are not known here.
         strategies: By strategy, in configuration order.

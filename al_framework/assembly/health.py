@@ -1,5 +1,6 @@
 """How everything is at the moment, gathered for a person or a monitor."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
@@ -8,6 +9,8 @@ from al_framework.assembly.lifetime import Assembly
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool import Spool
 from al_framework.pipeline.spool.sinks import Backlog, SinkRecord
+
+_WHO = re.compile(r"(?:sink '[^']*': )?(?:datapoint '[^']*': )?")
 
 
 class Waiting(Protocol):
@@ -62,6 +65,11 @@ def spool_sinks(spool: Spool, *, now: float) -> Mapping[str, SinkHealth]:
     names = tuple(dict.fromkeys((*spool.sinks, *spool.sinks_on_disk())))
     records, backlogs = spool.sink_table.load(names), spool.sink_table.backlog(names)
     return {name: _sink(records[name], backlogs[name], now) for name in names}
+
+
+def without_names(reason: str) -> str:
+    """Return what a sink says without its own name and that of whichever datapoint it was."""
+    return reason[match.end() :] if (match := _WHO.match(reason)) is not None else reason
 
 
 def _sink(record: SinkRecord, backlog: Backlog, now: float) -> SinkHealth:

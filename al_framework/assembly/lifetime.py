@@ -79,7 +79,7 @@ class Assembly:
         return Runner(
             engine=self.engine,
             predictor=self.predictor,
-            seen=(lambda _: False) if again or spool is None else spool.seen,
+            seen=None if again or spool is None else spool.seen,
             wait_for_room=wait_for_room,
             clock=self.clock,
         )
@@ -107,10 +107,8 @@ class Assembly:
             for name, sink in self.sinks.items():
                 try:
                     sink.finish_run(summary)
-                except Exception as exc:  # a plugin boundary: what was delivered is safe already
-                    known = isinstance(exc, AlFrameworkError | OSError)
-                    text = "sink %r could not finish the run: %s"
-                    logger.log(logging.ERROR, text, name, exc, exc_info=not known)
+                except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: the others finish, too
+                    _tell_unfinished(name, exc)
             self.host.notify("al_run_finished", summary=summary)
             return summary
         finally:
@@ -151,3 +149,12 @@ class Assembly:
         finally:
             if self.delivery is not None:
                 self.delivery.close(left_s)
+
+
+def _tell_unfinished(sink: str, exc: BaseException) -> None:
+    known = isinstance(exc, AlFrameworkError | OSError)
+    text = str(exc)
+    if not known:
+        remedy = "what was delivered is safe, repair or update its plugin"
+        text = f"{type(exc).__name__}: {exc}: {remedy}"
+    logger.error("sink %r could not finish the run: %s", sink, text, exc_info=not known)

@@ -1,10 +1,10 @@
 """Wait for deliveries as long as it makes sense."""
 
-import re
 import threading
 from collections.abc import Callable, Mapping
 
 from al_framework.api import Clock, SinkCounts, SinkHealth
+from al_framework.assembly.health import without_names
 from al_framework.cli._wording import moment
 
 # A sink that makes no headway for this long will not finish soon; what waits is safe on disk.
@@ -12,7 +12,6 @@ STALLED_S = 30.0
 POLL_S = 0.1
 
 _WORDS = {"waiting": "waiting", "open": "down", "half_open": "being tried", "paused": "paused"}
-_WHO = re.compile(r"(?:sink '[^']*': )?(?:datapoint '[^']*': )?")
 
 
 def watch_for_stall(
@@ -43,11 +42,6 @@ def is_held_up(sinks: Mapping[str, SinkHealth], *, now: float, patience_s: float
         one.state == "paused" or (one.until is not None and one.until - now > patience_s)
         for one in sinks.values()
     )
-
-
-def without_names(reason: str) -> str:
-    """Return what a sink says without its own name and that of whichever datapoint it was."""
-    return reason[match.end() :] if (match := _WHO.match(reason)) is not None else reason
 
 
 def why_waiting(sinks: Mapping[str, SinkHealth], counts: Mapping[str, SinkCounts]) -> str:

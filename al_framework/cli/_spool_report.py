@@ -1,6 +1,6 @@
 """What a person reads of a spool."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from al_framework.api import SinkHealth, SpoolHealth
+from al_framework.assembly.health import without_names
 from al_framework.cli._spools import Place
 from al_framework.cli._wording import (
     counted,
@@ -18,6 +19,7 @@ from al_framework.cli._wording import (
     spent_limits,
     visible,
 )
+from al_framework.pipeline.delivery.leading import UNSERVED
 from al_framework.pipeline.spool.records import GcReport, VerifyReport
 
 _STATES: Mapping[str, tuple[str, str]] = {
@@ -26,6 +28,12 @@ _STATES: Mapping[str, tuple[str, str]] = {
     "open": ("down", "yellow"),
     "half_open": ("being tried", "yellow"),
     "paused": ("paused", "bold red"),
+}
+# Where no process delivers, nothing is under way.
+_IDLE: Mapping[str, tuple[str, str]] = {
+    **_STATES,
+    "delivering": ("idle", ""),
+    "half_open": ("to be tried", "yellow"),
 }
 
 
@@ -52,14 +60,22 @@ def show_status(
     health: SpoolHealth,
     sinks: Mapping[str, SinkHealth],
     *,
-    delivered: bool,
+    served: Collection[str] | None,
 ) -> None:
-    """Print what waits, for whom, and why."""
+    """Print what waits, for whom, and why.
+
+    Args:
+        console: Where to.
+        place: Which spool.
+        health: How it is.
+        sinks: How its sinks are.
+        served: Those that a running process delivers to; None where no process delivers.
+    """
     console.print(Text(f"spool {place.directory}", style="bold"), soft_wrap=True)
     grid = Table.grid(padding=(0, 2))
     grid.add_column()
     grid.add_column(overflow="fold")
-    for label, text in _facts(place, health, delivered=delivered):
+    for label, text in _facts(place, health, delivered=served is not None):
         grid.add_row(f"  {label}", text)
     console.print(grid)
     if not sinks:
@@ -67,19 +83,18 @@ def show_status(
     console.print()
     table = _sink_table("state", "waiting", "dead", "next try")
     for name, one in sinks.items():
-        words, style = _STATES[one.state]
-        if not place.knows(name):
+        is_served = served is not None and name in served
+        words, style = (_STATES if is_served else _IDLE)[one.state]
+        if not is_served and not place.knows(name):
             words, style = "not configured", "bold yellow"
         until = "" if one.until is None else moment(one.until)
         table.add_row(name, Text(words, style=style), f"{one.pending:,}", f"{one.dead:,}", until)
     console.print(table)
     for name, one in sinks.items():
         if one.reason:
-            console.print(Text(visible(f"{name}: {one.reason}"), style="yellow"))
-    if any(one.pending and not place.knows(name) for name, one in sinks.items()):
-        console.print(
-            "what waits for a sink that is not configured stays until it is configured again"
-        )
+            reason = without_names(one.reason)
+            console.print(Text(visible(f"{name}: {reason}"), style="yellow"))
+    _show_undelivered(console, place, sinks, served)
 
 
 def show_drained(console: Console, place: Place, sinks: Mapping[str, Drained]) -> None:
@@ -92,7 +107,8 @@ def show_drained(console: Console, place: Place, sinks: Mapping[str, Drained]) -
         if one.pending and not place.knows(name):
             console.print(Text(f"{name}: it is not configured any more", style="yellow"))
         elif one.pending and one.reason:
-            console.print(Text(visible(f"{name}: {one.reason}"), style="yellow"))
+            reason = without_names(one.reason)
+            console.print(Text(visible(f"{name}: {reason}"), style="yellow"))
     if any(one.dead for one in sinks.values()):
         console.print(Text(f"see what was given up: al dead list {place.option}", style="dim"))
 
@@ -143,6 +159,29 @@ def show_collected_garbage(console: Console, report: GcReport) -> None:
     if report.kept:
         files = counted(report.kept, "file")
         console.print(f"moved {files} with unknown datapoints to 'damaged': see al spool verify")
+
+
+def _show_undelivered(
+    console: Console,
+    place: Place,
+    sinks: Mapping[str, SinkHealth],
+    served: Collection[str] | None,
+) -> None:
+    """Print for whom datapoints wait that no running process delivers, and what to do."""
+    waiting = [name for name, one in sinks.items() if one.pending and name not in (served or ())]
+    known = [name for name in waiting if place.knows(name)]
+    if len(known) < len(waiting):
+        console.print(
+            "what waits for a sink that is not configured stays until it is configured again"
+        )
+    if served is not None:
+        for name in known:
+            console.print(Text(visible(f"{name}: {UNSERVED}"), style="yellow"))
+    elif known:
+        option = place.option if place.configuration is not None else "-c FILE"
+        console.print(
+            f"nobody delivers what waits: start the program again, or al spool drain {option}"
+        )
 
 
 def _facts(place: Place, health: SpoolHealth, *, delivered: bool) -> list[tuple[str, str | Text]]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from al_framework.cli._host import discover_host
+from al_framework.cli._host import DEFAULT_FILE, discover_host
 from al_framework.config.loading import load_configuration, plugin_switches, read_document
 from al_framework.config.models import Configuration
 from al_framework.host import PluginHost
@@ -17,8 +17,6 @@ from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.spool import Spool
-
-DEFAULT_FILE = Path("al.yaml")
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 

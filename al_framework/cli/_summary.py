@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from al_framework.api import Counts, RunSummary
+from al_framework.api import Counts, RunSummary, Sink
 from al_framework.assembly import Assembly
 from al_framework.cli._configuration import describe_configuration
 from al_framework.cli._wording import counted
@@ -50,7 +50,7 @@ def print_summary(  # noqa: PLR0913 - what a run has come to, keyword-only where
         console.print()
         console.print(_sinks(counts))
         for name in counts.sinks:
-            location = assembly.sinks[name].location
+            location = _location(assembly.sinks[name])
             if location is not None:  # never broken, so that it can be copied
                 console.print(Text(f"{name}: {location}", style="dim"), soft_wrap=True)
     for heading, lines, style in (
@@ -62,6 +62,13 @@ def print_summary(  # noqa: PLR0913 - what a run has come to, keyword-only where
             console.print(Text(heading, style=f"bold {style}"))
             for line in lines:  # never broken, so that paths can be copied and searched for
                 console.print(Text(f"  - {line}"), soft_wrap=True)
+
+
+def _location(sink: Sink) -> str | None:
+    try:
+        return sink.location
+    except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: where it is can be left out
+        return f"its location cannot be told: {type(exc).__name__}: {exc}: repair its plugin"
 
 
 def _funnel(counts: Counts, *, dry_run: bool) -> Table:

@@ -28,6 +28,7 @@ from al_framework.cli._spools import (
     place_options,
 )
 from al_framework.cli._wording import counted, plain_console, visible
+from al_framework.config.hints import suggestion
 from al_framework.pipeline.spool import Spool
 from al_framework.pipeline.spool.dead import DeadLetter
 
@@ -86,7 +87,7 @@ def list_letters(  # noqa: PLR0913 - one parameter for each option, passed by cl
     """List dead letters with the reason for each."""
     place = find_place(ctx, file, directory)
     with opened(place) as spool:
-        letters = spool.dead.list(sink=sink)
+        letters = _letters(spool, sink)
     if as_json:
         click.echo(json.dumps([asdict(letter) for letter in letters], indent=2))
         return
@@ -145,9 +146,10 @@ def retry(  # noqa: PLR0913 - one parameter for each option, passed by click by 
 ) -> None:
     """Put dead letters back among what is to be delivered.
 
-    Give names (or the beginning or end of each), --sink, or --all. A datapoint whose credit was
-    given back needs a new one: where the limit of its strategy is spent, it stays what it is, as do
-    those of a sink that is not configured any more, and the exit status is 1.
+    Give names (or the beginning or end of each), --sink, or --all; names or --all together with
+    --sink mean that sink alone. A datapoint whose credit was given back needs a new one: where the
+    limit of its strategy is spent, it stays what it is, as do those of a sink that is not
+    configured any more, and the exit status is 1.
 
     The process that delivers goes on with them; where there is none, `al spool drain` does.
     """
@@ -163,7 +165,7 @@ def retry(  # noqa: PLR0913 - one parameter for each option, passed by click by 
             )
         spool = assembly.spool
         assert spool is not None  # noqa: S101 - this is no dry run
-        letters = _select(spool.dead.list(sink=sink), items)
+        letters = _select(_letters(spool, sink), items)
         report = _put_back(spool, letters)
     finally:
         assembly.finish(deadline_s=0.0)
@@ -203,7 +205,7 @@ def export(  # noqa: PLR0913 - one parameter for each option, passed by click by
     written: list[str] = []
     troubles: list[str] = []
     with opened(place) as spool:
-        letters = _select(spool.dead.list(sink=sink), items)
+        letters = _select(_letters(spool, sink), items)
         directory_of_letters = LetterDirectory(target)
         try:
             for item_id, group in _by_item(letters):
@@ -246,13 +248,13 @@ def drop(  # noqa: PLR0913 - one parameter for each option, passed by click by n
 ) -> None:
     """Remove dead letters with their pictures, for good.
 
-    Give names (or the beginning or end of each), --sink, or --all. It asks first, unless --yes is
-    given.
+    Give names (or the beginning or end of each), --sink, or --all; names or --all together with
+    --sink mean that sink alone. It asks first, unless --yes is given.
     """
     _require_choice(items, sink, everything=everything)
     place = find_place(ctx, file, directory)
     with opened(place) as spool:
-        letters = _select(spool.dead.list(sink=sink), items)
+        letters = _select(_letters(spool, sink), items)
         if letters and not yes:
             what = counted(len(letters), "dead letter")
             click.confirm(f"remove {what} with all pictures, for good?", abort=True, err=True)
@@ -265,10 +267,24 @@ def drop(  # noqa: PLR0913 - one parameter for each option, passed by click by n
 
 
 def _require_choice(items: Sequence[str], sink: str | None, *, everything: bool) -> None:
-    if everything and (items or sink):
-        raise click.UsageError("give names, --sink or --all, not several of them")
+    if everything and items:
+        raise click.UsageError("give names or --all, not both")
     if not everything and not items and sink is None:
         raise click.UsageError("say which: name dead letters, or give --sink NAME or --all")
+
+
+def _letters(spool: Spool, sink: str | None) -> Sequence[DeadLetter]:
+    """Return the letters of one sink, or all.
+
+    Raises:
+        click.UsageError: There is no such sink.
+    """
+    if sink is not None:
+        known = {*spool.sinks, *spool.sinks_on_disk(), *spool.sink_table.names()}
+        if sink not in known:
+            hint = suggestion(sink, sorted(known), known="known sinks")
+            raise click.UsageError(f"there is no sink {sink!r} in '{spool.directory}': {hint}")
+    return spool.dead.list(sink=sink)
 
 
 def _select(letters: Sequence[DeadLetter], items: Sequence[str]) -> list[DeadLetter]:

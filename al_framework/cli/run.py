@@ -19,7 +19,7 @@ from al_framework.api import (
     SinkHealth,
 )
 from al_framework.assembly import Assembly, assemble
-from al_framework.assembly.health import health
+from al_framework.assembly.health import health, without_names
 from al_framework.cli._configuration import await_configuration, describe_configuration
 from al_framework.cli._draining import (
     POLL_S,
@@ -29,7 +29,6 @@ from al_framework.cli._draining import (
     wait_for_deliveries,
     watch_for_stall,
     why_waiting,
-    without_names,
 )
 from al_framework.cli._host import discover_host
 from al_framework.cli._leftovers import leftovers

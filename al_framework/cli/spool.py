@@ -3,7 +3,7 @@
 import json
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,10 +29,18 @@ from al_framework.cli._spool_report import (
     show_status,
     show_verified,
 )
-from al_framework.cli._spools import config_option, find_place, load, opened, place_options
+from al_framework.cli._spools import (
+    Place,
+    config_option,
+    find_place,
+    load,
+    opened,
+    place_options,
+)
 from al_framework.cli._wording import plain_console
 from al_framework.pipeline.clock import SystemClock
 from al_framework.pipeline.delivery import Delivery
+from al_framework.pipeline.spool import Spool
 from al_framework.pipeline.spool.stranded import is_delivered
 
 _INTERRUPTED_DEADLINE_S = 5.0
@@ -63,19 +71,21 @@ def status(ctx: click.Context, *, file: Path | None, directory: Path | None, as_
     with opened(place) as found:
         health = found.health()
         sinks = spool_sinks(found, now=now)
-    delivered = is_delivered(place.directory)
+        served = _served(found, place, sinks)
     if as_json:
         said = {
             "directory": str(place.directory),
-            "delivered": delivered,
+            "delivered": served is not None,
             **asdict(health),
             "sinks": {
-                name: asdict(one) | {"configured": place.knows(name)} for name, one in sinks.items()
+                name: asdict(one)
+                | {"configured": place.knows(name), "delivered": name in (served or ())}
+                for name, one in sinks.items()
             },
         }
         click.echo(json.dumps(said, indent=2))
     else:
-        show_status(plain_console(), place, health, sinks, delivered=delivered)
+        show_status(plain_console(), place, health, sinks, served=served)
 
 
 @spool.command()
@@ -170,6 +180,14 @@ def gc(ctx: click.Context, *, file: Path | None, directory: Path | None, as_json
         click.echo(json.dumps({"directory": str(place.directory), **asdict(report)}, indent=2))
     else:
         show_collected_garbage(plain_console(), report)
+
+
+def _served(spool: Spool, place: Place, sinks: Iterable[str]) -> frozenset[str] | None:
+    """Return the sinks that a running process delivers to; None where no process delivers."""
+    if not is_delivered(place.directory):
+        return None
+    # An index that tells nothing of its leader is that of a leader with the same configuration.
+    return spool.sink_table.served() or frozenset(filter(place.knows, sinks))
 
 
 def _delivery(assembly: Assembly) -> Delivery:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from al_framework.api import Component
 from al_framework.config.roboflow_document import (
@@ -125,8 +125,25 @@ class DeliveryModel(Section):
     )
 
 
+# The loader says the same in words; an editor shows it while the file is being written.
+_SERVER_FOR_REDIS_ALONE: Final[dict[str, Any]] = {
+    "allOf": [
+        {
+            "if": {"properties": {"ledger": {"const": "redis"}}, "required": ["ledger"]},
+            "then": {"properties": {"redis_url": {"type": "string"}}, "required": ["redis_url"]},
+        },
+        {
+            "if": {"properties": {"ledger": {"enum": ["sqlite", "memory"]}}},
+            "then": {"properties": {"redis_url": {"type": "null"}}},
+        },
+    ]
+}
+
+
 class LimitsModel(Section):
     """How the limits of the strategies are counted."""
+
+    model_config = ConfigDict(json_schema_extra=_SERVER_FOR_REDIS_ALONE)
 
     ledger: Literal["sqlite", "memory", "redis"] = Field(
         default="sqlite",

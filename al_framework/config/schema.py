@@ -34,7 +34,7 @@ LOADER_ONLY: Mapping[str, str] = MappingProxyType(
         "unclosed_reference": "a reference that is not closed",
         "secret_file": "a secret file that cannot be read",
         "own_check": "what only a plugin's own validator sees, such as more_than < less_than",
-        "redis_url": "`ledger: redis` without an address of a Redis server",
+        "redis_url": "a `limits.redis_url` that is no address of a Redis server",
         "integer_too_large": "whole numbers of more than 128 bits",
         "depth": "nesting deeper than 32",
     }

@@ -6,6 +6,7 @@ checked here, so that nothing behind has to doubt a number.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from al_framework.api import (
     Classification,
@@ -16,7 +17,8 @@ from al_framework.api import (
     PredictionError,
     Unlabelled,
 )
-from al_framework.pipeline.checking import check_prediction
+from al_framework.pipeline.checking import are_plausible, check_prediction
+from al_framework.pipeline.glancing import Glance, glance
 
 
 class Adaptation:
@@ -49,20 +51,40 @@ class Adaptation:
         if isinstance(document, Detections | Classification | Unlabelled):
             check_prediction(document)
             return ((frame, document),)
-        name, adapter = self._adapters[0] if self._fixed else self._choose(document, frame)
+        name, adapter = self._choose(document, frame.frame_id)
         if type(adapter).split is PredictionAdapter.split:  # the usual case, without a generator
-            prediction = adapter.adapt(document, frame=frame, prediction_type=prediction_type)
-            part = _checked(name, frame, prediction)
-            check_prediction(part[1])
-            return (part,)
+            read = partial(_read_whole, adapter, document, frame, prediction_type)
+            scores = adapter.scores(document, prediction_type=prediction_type)
+            if scores is None or not are_plausible(scores):  # then it is said what is wrong
+                return ((frame, read()),)
+            return ((frame, glance(scores, reader=f"adapter {name!r}", read=read)),)
         return [
-            self._part(name, adapter, part, piece, prediction_type)
+            self._part(adapter, part, piece, prediction_type)
             for part, piece in adapter.split(document, frame=frame)
         ]
 
     @staticmethod
+    def complete(prediction: Prediction) -> Prediction:
+        """Return all of a prediction of which only the scores may have been read so far.
+
+        Raises:
+            PredictionError: It cannot be read, or what is read is malformed.
+            TypeError: The adapter does not answer as it must.
+        """
+        return prediction.whole() if type(prediction) is Glance else prediction
+
+    def reader(self, document: object) -> str:
+        """Return which adapter reads an object, for a message; empty if none does."""
+        if isinstance(document, Detections | Classification | Unlabelled):
+            return ""
+        try:
+            name, _ = self._choose(document)
+        except Exception:  # noqa: BLE001 - a caller's object may raise whenever it is looked at
+            return ""
+        return f"adapter {name!r}"
+
+    @staticmethod
     def _part(
-        name: str,
         adapter: PredictionAdapter,
         part: Frame,
         piece: object,
@@ -71,15 +93,19 @@ class Adaptation:
         try:
             prediction = adapter.adapt(piece, frame=part, prediction_type=prediction_type)
         except Exception as exc:  # noqa: BLE001 - a plugin boundary: handed on with its part
-            return _checked_frame(name, part), exc
-        checked = _checked(name, part, prediction)
+            return _checked_frame(part), exc
+        checked = _checked(part, prediction)
         try:
             check_prediction(checked[1])
         except Exception as exc:  # noqa: BLE001 - as above: its numbers may be any objects
             return checked[0], exc
         return checked
 
-    def _choose(self, document: object, frame: Frame) -> tuple[str, PredictionAdapter]:
+    def _choose(
+        self, document: object, frame_id: str | None = None
+    ) -> tuple[str, PredictionAdapter]:
+        if self._fixed:
+            return self._adapters[0]
         accepting = [(name, one) for name, one in self._adapters if _accepts(one, document)]
         if len(accepting) == 1:
             return accepting[0]
@@ -89,39 +115,44 @@ class Adaptation:
             raise PredictionError(
                 f"a prediction of type {kind!r} is accepted by the adapters {names}: name one as "
                 "'adapter' in the configuration",
-                frame_id=frame.frame_id,
+                frame_id=frame_id,
             )
         if isinstance(document, list | tuple):
             raise PredictionError(
                 f"a prediction of type {kind!r} holds {len(document)} of them: pass one, for one "
                 "frame",
-                frame_id=frame.frame_id,
+                frame_id=frame_id,
             )
         names = ", ".join(repr(name) for name, _ in self._adapters) or "none"
         raise PredictionError(
             f"no adapter accepts a prediction of type {kind!r}; installed are {names}",
-            frame_id=frame.frame_id,
+            frame_id=frame_id,
         )
 
 
-def _checked_frame(name: str, frame: object) -> Frame:
+def _read_whole(
+    adapter: PredictionAdapter, document: object, frame: Frame, prediction_type: str | None
+) -> Prediction:
+    prediction = adapter.adapt(document, frame=frame, prediction_type=prediction_type)
+    _, checked = _checked(frame, prediction)
+    check_prediction(checked)
+    return checked
+
+
+def _checked_frame(frame: object) -> Frame:
     if not isinstance(frame, Frame):
-        raise TypeError(
-            f"adapter {name!r} split off an object of type {type(frame).__name__!r}: yield frames"
-        )
+        raise TypeError(f"it split off an object of type {type(frame).__name__!r}: yield frames")
     if not isinstance(frame.frame_id, str):  # anything else would fail the whole group later
-        raise TypeError(
-            f"adapter {name!r} named a frame {frame.frame_id!r}: a frame's name is text"
-        )
+        raise TypeError(f"it named a frame {frame.frame_id!r}: a frame's name is text")
     return frame
 
 
-def _checked(name: str, frame: object, prediction: object) -> tuple[Frame, Prediction]:
-    frame = _checked_frame(name, frame)
+def _checked(frame: object, prediction: object) -> tuple[Frame, Prediction]:
+    frame = _checked_frame(frame)
     if not isinstance(prediction, Detections | Classification | Unlabelled):
         raise TypeError(
-            f"adapter {name!r} returned an object of type {type(prediction).__name__!r}: return "
-            "Detections, a Classification or Unlabelled"
+            f"it returned an object of type {type(prediction).__name__!r}: return Detections, a"
+            " Classification or Unlabelled"
         )
     return frame, prediction
 

@@ -23,9 +23,10 @@ from al_framework.api.codec import decision_to_dict
 from al_framework.pipeline.adaptation import Adaptation
 from al_framework.pipeline.composing import compose_candidate
 from al_framework.pipeline.encoding import encode_frame
+from al_framework.pipeline.glancing import Glance
 from al_framework.pipeline.identity import Names
 from al_framework.pipeline.limits.base import Ledger
-from al_framework.pipeline.offers import Offer, Pending
+from al_framework.pipeline.offers import Ended, Offer, Pending
 from al_framework.pipeline.plan import Plan
 from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.selection import first_match, matching
@@ -45,8 +46,8 @@ class Acceptor(Protocol):
 
 
 # Made once: most frames end here.
-_NOT_SELECTED = Offer(status="not_selected")
-_LIMITED = Offer(status="limited")
+_NOT_SELECTED = Ended(status="not_selected")
+_LIMITED = Ended(status="limited")
 
 
 class Engine:
@@ -124,29 +125,26 @@ class Engine:
             parts = self._adaptation.read(document, frame, prediction_type)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: adapters raise what they like
             self.tally.offer()
-            return [self.refuse(frame, exc, key=key, decided_at=decided_at)]
-        offers = []
+            who = self._adaptation.reader(document)
+            return [self.refuse(frame, exc, key=key, decided_at=decided_at, who=who)]
+        offers: list[Offer] = []
         for part, prediction in parts:
             self.tally.offer()
             part_key = key if part is frame else None
             if isinstance(prediction, Exception):
-                offers.append(self.refuse(part, prediction, key=part_key, decided_at=decided_at))
+                who = self._adaptation.reader(document)
+                offers.append(
+                    self.refuse(part, prediction, key=part_key, decided_at=decided_at, who=who)
+                )
                 continue
-            pending = Pending(
-                plan=plan,
-                frame=part,
-                prediction=prediction,
-                decided_at=decided_at,
-                verdicts=(),
-                model_id=model_id or prediction.model_id or None,  # an empty name is none
-                inference_id=inference_id or prediction.inference_id,
-                key=part_key,
-            )
+            model = model_id or prediction.model_id or None  # an empty name is none
+            inference = inference_id or prediction.inference_id
+            pending = Pending(plan, part, prediction, decided_at, (), model, inference, part_key)
             offers.append(self._decide(pending, keep))
         if key is not None and all(part is not frame for part, _ in parts):
             # The frame itself is not offered, only its crops: it is dealt with when they are.
             detail = {"crops": [part.frame_id for part, _ in parts]}
-            offers.append(Offer(status="split", entry=_seen(key, "split", detail, decided_at)))
+            offers.append(Ended(status="split", entry=_seen(key, "split", detail, decided_at)))
         return offers
 
     def refuse(
@@ -156,25 +154,35 @@ class Engine:
         *,
         key: FrameKey | None,
         decided_at: float | None = None,
-    ) -> Offer:
+        who: str = "",
+    ) -> Ended:
         """Count an offered frame as lost, and say why.
 
         What is wrong with the frame itself is remembered and not tried again; any other error (no
         memory, a bug in a model) may not come again.
+
+        Args:
+            frame: The frame.
+            exc: What is wrong with it.
+            key: What to remember it by.
+            decided_at: When that was; None for now.
+            who: The component that has raised the error, if one has.
         """
         known = isinstance(exc, FrameError)
         reason = "invalid_image" if isinstance(exc, ImageError) else "invalid_prediction"
         reason = reason if known else "failed"
         text = str(exc) if known else f"{type(exc).__name__}: {exc}"
+        if who and not known:
+            text = f"{who} failed with {text}: repair or update its plugin"
         self.tally.drop(reason)
         self.report(f"frame {frame.frame_id!r}: {text}", None if known else exc)
         at = self.clock.time() if decided_at is None else decided_at
         detail: dict[str, object] = {"error": text}
         entry = _seen(key, reason, detail, at) if known else None
-        return Offer(status="invalid", reason=text, entry=entry)
+        return Ended(status="invalid", reason=text, entry=entry)
 
-    def prepare(self, pending: Pending) -> "Candidate | Offer":
-        """Finish a decision and encode the picture; an `Offer` says why the frame is out."""
+    def prepare(self, pending: Pending) -> "Candidate | Ended":
+        """Finish a decision and encode the picture; an `Ended` says why the frame is out."""
         plan = pending.plan
         try:
             if plan.sampler.has_pixel_strategies:
@@ -191,7 +199,7 @@ class Engine:
         if not self._claim(candidate.item_id, plan.dataset, encoded.content_key):
             self.tally.drop("recently_sent")
             entry = _seen(pending.key, "recently_sent", {}, pending.decided_at)
-            return Offer(status="dropped", reason="recently_sent", entry=entry)
+            return Ended(status="dropped", reason="recently_sent", entry=entry)
         return candidate
 
     def accept(self, entries: Sequence[Entry], *, may_come_again: bool = False) -> list[Acceptance]:
@@ -227,13 +235,13 @@ class Engine:
                 self.tally.drop(reason)
                 self._settle_claim(entry.item_id, sent=False)
 
-    def _turn_away(self, plan: Plan | None) -> Offer:
+    def _turn_away(self, plan: Plan | None) -> Ended:
         self.tally.offer()
         if plan is None:
             self.tally.drop("no_configuration")
-            return Offer(status="dropped", reason="no_configuration")
+            return Ended(status="dropped", reason="no_configuration")
         self.tally.settle("not_selected")
-        return Offer(status="not_selected", reason=plan.off)
+        return Ended(status="not_selected", reason=plan.off)
 
     def _claim(self, item_id: str, dataset: str, content_key: str) -> bool:
         if self._recent is None:
@@ -251,33 +259,49 @@ class Engine:
     def _decide(self, pending: Pending, keep: Keep | None) -> Offer:
         try:
             sampler = pending.plan.sampler
+            if not sampler.scores_only and (out := self._complete(pending)) is not None:
+                return out
             pending.verdicts = sampler.evaluate(pending.frame, pending.prediction, pixels=False)
             if not sampler.has_pixel_strategies:
                 out = self._conclude(pending)
                 if out is not None:
                     return out
+            if (out := self._complete(pending)) is not None:
+                return out
             if keep is not None:
                 kept = keep(pending.frame, pending.prediction)
                 if isinstance(kept, str):
                     self.tally.drop(kept)
-                    return Offer(status="dropped", reason=kept)
+                    return Ended(status="dropped", reason=kept)
                 pending.frame, pending.prediction = kept
-            return Offer(status="pending", pending=pending)
         except Exception as exc:  # noqa: BLE001 - a caller's own Detections or name of a frame may hold anything, its picture may not load
             return self.refuse(pending.frame, exc, key=pending.key, decided_at=pending.decided_at)
+        return pending
 
-    def _conclude(self, pending: Pending) -> Offer | None:
+    def _complete(self, pending: Pending) -> Ended | None:
+        """Have the whole prediction read, if only its scores are; return how that ends the frame."""
+        glance = pending.prediction
+        if type(glance) is not Glance:
+            return None
+        try:
+            pending.prediction = self._adaptation.complete(glance)
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary, as in `offer`
+            at, key = pending.decided_at, pending.key
+            return self.refuse(pending.frame, exc, key=key, decided_at=at, who=glance.reader)
+        return None
+
+    def _conclude(self, pending: Pending) -> Ended | None:
         """Return how a frame ends whose verdicts are known; None while it is in the race."""
         takers = matching(pending.verdicts)
         if not takers:
             entry = self._remember(pending, "not_selected") if pending.key is not None else None
             self.tally.settle("not_selected")  # last: whoever raises before it is refused instead
-            return _NOT_SELECTED if entry is None else Offer(status="not_selected", entry=entry)
+            return _NOT_SELECTED if entry is None else Ended(status="not_selected", entry=entry)
         self.tally.match()
         if self.ledger.peek(takers, pending.decided_at) is None:
             entry = self._remember(pending, "limited")
             self.tally.settle("limited")
-            return _LIMITED if entry is None else Offer(status="limited", entry=entry)
+            return _LIMITED if entry is None else Ended(status="limited", entry=entry)
         return None
 
     def _decision(self, pending: Pending) -> Decision:

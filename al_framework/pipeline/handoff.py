@@ -122,7 +122,7 @@ class Handoff:
             ticket = waiter.wait(wait_accepted_s)
             if ticket is not None:
                 return ticket
-        return make_ticket(status="queued", reason="", frame_id=name)
+        return make_ticket("queued", "", name)
 
     @property
     def alive(self) -> bool:
@@ -276,7 +276,7 @@ class Handoff:
 
 
 def _dropped(pending: Pending) -> Ticket:
-    return make_ticket(status="dropped", reason=pending.lost, frame_id=pending.frame.frame_id)
+    return make_ticket("dropped", pending.lost, pending.frame.frame_id)
 
 
 def _give_way() -> None:

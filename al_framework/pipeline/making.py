@@ -20,8 +20,7 @@ _set_status, _set_reason, _set_frame_id, _set_item_id = (
 )
 
 
-def make_frame(  # noqa: PLR0913 - the fields of a frame, keyword-only
-    *,
+def make_frame(  # noqa: PLR0913, PLR0917 - the fields of a frame in their order: names would cost time
     frame_id: str,
     image: Image,
     captured_at: float | None,
@@ -40,7 +39,7 @@ def make_frame(  # noqa: PLR0913 - the fields of a frame, keyword-only
     return frame
 
 
-def make_ticket(*, status: TicketStatus, reason: str, frame_id: str) -> Ticket:
+def make_ticket(status: TicketStatus, reason: str, frame_id: str) -> Ticket:
     """Return the ticket of a frame that is no datapoint yet, as `Ticket` does."""
     ticket = _new(Ticket)
     _set_status(ticket, status)

@@ -7,7 +7,7 @@ source gave them: what the spool remembers as seen is never ahead of a frame tha
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from al_framework.api import (
     Clock,
@@ -22,7 +22,7 @@ from al_framework.api import (
 from al_framework.pipeline.engine import Engine, Entry
 from al_framework.pipeline.limits.base import LedgerUnavailableError
 from al_framework.pipeline.spool import Candidate
-from al_framework.pipeline.storing import lost_because
+from al_framework.pipeline.storing import lost_because, may_fit_in_parts
 
 GROUP_ITEMS = 16
 GROUP_BYTES = 8 * 1024 * 1024
@@ -44,7 +44,7 @@ class Runner:
     Args:
         engine: The stages.
         predictor: The model, or None where predictions come with the frames.
-        seen: Tells whether an earlier run has dealt with a frame.
+        seen: Tells whether another run has dealt with a frame; None offers every frame again.
         wait_for_room: Called when the spool is full, or whoever keeps the limits does not answer;
             tells whether that may have changed.
         clock: Time, for the age of a group.
@@ -55,7 +55,7 @@ class Runner:
         *,
         engine: Engine,
         predictor: Predictor | None,
-        seen: Callable[[FrameKey], bool],
+        seen: Callable[[FrameKey], bool] | None,
         wait_for_room: Callable[[], bool],
         clock: Clock,
     ) -> None:
@@ -66,6 +66,7 @@ class Runner:
         self._clock = clock
         self._keys: dict[str, FrameKey] = {}
         self._group: list[Entry] = []
+        self._images = self._bytes = 0  # of the group's pictures
         self._group_started = 0.0
 
     def run(
@@ -96,7 +97,7 @@ class Runner:
                 break
             try:
                 for frame in self._frames(bound, progress):
-                    self._process(bound.source, frame)
+                    self._process(bound, frame)
                     progress(bound.name)
                     if stop.is_set():
                         break
@@ -115,17 +116,26 @@ class Runner:
             SpoolError: The spool cannot be used.
         """
         group, self._group = self._group, []
+        self._images = self._bytes = 0
+        count = len(group)
         while group:
+            part = group[:count]
             try:
-                answers = self._engine.accept(group, may_come_again=True)
+                answers = self._engine.accept(part, may_come_again=True)
             except Exception as exc:
+                if may_fit_in_parts(exc, part):
+                    count = len(part) // 2
+                    continue
                 if not isinstance(exc, SpoolFullError) or not self._wait_for_room():
                     self._engine.lose(group, lost_because(exc))
                     raise
+                count = len(group)
                 continue
-            unpaid = {each.item_id for each in answers if each.status == "limiter_unavailable"}
-            group = [e for e in group if isinstance(e, Candidate) and e.item_id in unpaid]
-            if group and not self._wait_for_room():
+            names = {each.item_id for each in answers if each.status == "limiter_unavailable"}
+            unpaid = [e for e in part if isinstance(e, Candidate) and e.item_id in names]
+            group = [*unpaid, *group[count:]]
+            count = len(group)
+            if unpaid and not self._wait_for_room():
                 self._engine.lose(group, "limiter_unavailable")
                 raise LedgerUnavailableError(
                     f"{self._engine.ledger.trouble or 'the limits cannot be asked for'}: see that"
@@ -133,27 +143,39 @@ class Runner:
                     " not taken are offered once more"
                 )
 
-    def _process(self, source: Source, frame: Frame) -> None:
+    def _process(self, bound: BoundSource, frame: Frame) -> None:
         self._engine.ledger.refresh(self._clock.time())  # once a second it looks, no oftener
         key = self._keys.pop(frame.frame_id, None)
+        asked = ""
         try:
             _ = frame.image.size  # the header only: a text file named .jpg is found here
-            document = self._predict(source, frame)
+            asked = self._predicting(bound)
+            document = self._predict(bound.source, frame)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: one bad frame never stops a run
             self._engine.tally.offer()
-            self._add(self._engine.refuse(frame, exc, key=key).entry)
+            self._add(self._engine.refuse(frame, exc, key=key, who=asked).entry, key)
             return
         for offer in self._engine.offer(frame, document, key=key):
             prepared = offer if offer.pending is None else self._engine.prepare(offer.pending)
-            self._add(prepared if isinstance(prepared, Candidate) else prepared.entry)
+            self._add(prepared if isinstance(prepared, Candidate) else prepared.entry, key)
 
     def _frames(self, bound: BoundSource, progress: Callable[[str], None]) -> Iterator[Frame]:
         try:
-            yield from bound.source.frames(self._skipper(bound.name, progress))
+            for frame in bound.source.frames(self._skipper(bound.name, progress)):
+                yield _checked(frame)
         except (SourceError, SpoolError):  # the spool's: it was asked what it has seen
             raise
-        except Exception as exc:  # a plugin boundary: the other sources still have their turn
-            raise SourceError(f"it stopped with {type(exc).__name__}: {exc}") from exc
+        except (
+            Exception,
+            SystemExit,
+        ) as exc:  # a plugin boundary: the other sources still have their turn
+            seen = f"it stopped with {type(exc).__name__}: {exc}"
+            raise SourceError(f"{seen}: repair that, then run again to go on") from exc
+
+    def _predicting(self, bound: BoundSource) -> str:
+        if self._predictor is None:
+            return f"source {bound.name!r}"
+        return f"predictor {self._predictor.context.name!r}"
 
     def _predict(self, source: Source, frame: Frame) -> object:
         if self._predictor is None:
@@ -162,7 +184,7 @@ class Runner:
 
     def _skipper(self, name: str, progress: Callable[[str], None]) -> Callable[[FrameKey], bool]:
         def skip(key: FrameKey) -> bool:
-            if self._seen(key):
+            if self._seen is not None and self._seen(key):
                 self._engine.tally.skip()
                 progress(name)
                 return True
@@ -171,14 +193,28 @@ class Runner:
 
         return skip
 
-    def _add(self, entry: Entry | None) -> None:
+    def _add(self, entry: Entry | None, key: FrameKey | None) -> None:
         if entry is not None:
             if not self._group:
                 self._group_started = self._clock.monotonic()
-            self._group.append(entry)
-        images = [e.image for e in self._group if isinstance(e, Candidate)]
-        full = len(images) >= GROUP_ITEMS or len(self._group) >= GROUP_ENTRIES
-        heavy = sum(map(len, images)) >= GROUP_BYTES
-        old = images and self._clock.monotonic() - self._group_started >= GROUP_AGE_S
+            # Another run over the same source may be a few frames ahead of us: asked once more in
+            # the transaction that takes the frame, so that both together take it once.
+            once = key if self._seen is not None else None
+            self._group.append(replace(entry, unless_seen=once))
+            if isinstance(entry, Candidate):
+                self._images += 1
+                self._bytes += len(entry.image)
+        full = self._images >= GROUP_ITEMS or len(self._group) >= GROUP_ENTRIES
+        heavy = self._bytes >= GROUP_BYTES
+        old = self._images and self._clock.monotonic() - self._group_started >= GROUP_AGE_S
         if full or heavy or old:
             self.flush()
+
+
+def _checked(frame: object) -> Frame:
+    """Return what a source has yielded, if it can go through the stages; the spool needs a name."""
+    if not isinstance(frame, Frame):
+        raise SourceError(f"it yielded an object of type {type(frame).__name__!r}: yield frames")
+    if not isinstance(frame.frame_id, str):
+        raise SourceError(f"it named a frame {frame.frame_id!r}: a frame's name is text")
+    return frame

@@ -8,17 +8,20 @@ switched off, since a broken strategy that silently matches nothing looks like a
 import math
 import threading
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from al_framework.api import Frame, Prediction, Strategy, StrategyVerdict, Unlabelled, Verdict
 from al_framework.pipeline.forking import tell_after_fork
-from al_framework.pipeline.selection import draw
+from al_framework.pipeline.selection import drawer
 from al_framework.pipeline.sharing import read_only
 from al_framework.pipeline.tally import StrategyTally
 
 MAX_FAULTS_IN_A_ROW = 20
+_REMEDY = "repair or update the plugin, or take the strategy out"
 _PLAIN = frozenset((bool, u, p, str) for u in (float, int) for p in (float, int))
 
 FaultReporter = Callable[[str, BaseException | None], None]
+Seen: TypeAlias = tuple[Verdict, StrategyVerdict | None]
 
 
 class StrategySlot:
@@ -34,6 +37,9 @@ class StrategySlot:
 
     Attributes:
         disabled: Whether it is switched off, which another slot of the name need not be.
+        evaluate: Asks the strategy; a stateful one is asked one frame at a time.
+        seen: The last verdict that was found good, with its entry if it is a refusal: most
+            strategies say the same of most frames, and a verdict cannot change.
     """
 
     def __init__(  # noqa: PLR0913 - what the configuration says of it, keyword-only
@@ -50,16 +56,20 @@ class StrategySlot:
         self.plugin = plugin
         self.tasks = tasks
         self.needs_pixels = strategy.needs_pixels
+        self.scores_only = strategy.scores_only
         self.tally = tally
         self.faults_in_a_row = 0
         self.disabled = False
+        self.evaluate: Callable[[Frame, Prediction], object] = self._in_turn
+        self.seen: Seen = (Verdict(match=False), None)  # nobody else has this one
         self._build = build
         self._stateful = strategy.stateful
         self._instances: dict[str, Strategy] = {}
         # Callers of the library may bring frames on several threads at once.
         self._lock = threading.Lock()
         if not self._stateful:
-            self._instances[""] = build("")
+            self._instances[""] = stateless = build("")
+            self.evaluate = stateless.evaluate
         tell_after_fork(self)
 
     def after_fork(self) -> None:
@@ -75,23 +85,15 @@ class StrategySlot:
                     self._instances[key] = self._build(key)
         return self._instances[key]
 
-    def evaluate(self, frame: Frame, prediction: Prediction) -> object:
-        """Return what the strategy says; a stateful one is asked one frame at a time."""
-        strategy = self.instance(frame.source)
-        if not self._stateful:
-            return strategy.evaluate(frame, prediction)
-        with self._lock:
-            return strategy.evaluate(frame, prediction)
-
     def instances(self) -> dict[str, Strategy]:
         """Return every instance built so far by source; stateless ones stand under ``""``."""
         return dict(self._instances)
 
-    def eligible(self, prediction: Prediction) -> bool:
-        """Tell whether it is asked about such predictions; stubs only if it is about everything."""
-        if self.tasks is None:
-            return True
-        return prediction.prediction_type in self.tasks and not isinstance(prediction, Unlabelled)
+    def _in_turn(self, frame: Frame, prediction: Prediction) -> object:
+        """Ask a stateful strategy, one frame at a time."""
+        strategy = self.instance(frame.source)
+        with self._lock:
+            return strategy.evaluate(frame, prediction)
 
 
 class Sampler:
@@ -101,16 +103,23 @@ class Sampler:
         slots: The strategies.
         seed: Seed of the draws.
         report: Told of a strategy's first fault and of its being switched off.
+
+    Attributes:
+        has_pixel_strategies: Whether some of them read pixels.
+        scores_only: Whether the others look at names and confidences alone.
     """
 
     def __init__(self, slots: Sequence[StrategySlot], *, seed: int, report: FaultReporter) -> None:
         self.slots = tuple(slots)
         self.seed = seed
         self.has_pixel_strategies = any(slot.needs_pixels for slot in slots)
+        self.scores_only = all(slot.scores_only or slot.needs_pixels for slot in slots)
         self._report = report
         self._positions = {slot.name: position for position, slot in enumerate(slots)}
         self._by_need = {
-            need: tuple(slot for slot in slots if slot.needs_pixels is need)
+            need: tuple(
+                (slot, drawer(seed, slot.name)) for slot in slots if slot.needs_pixels is need
+            )
             for need in (False, True)
         }
 
@@ -122,22 +131,29 @@ class Sampler:
         slots = self._by_need[pixels]
         if slots:
             prediction = read_only(prediction)
-        for slot in slots:
-            tally = slot.tally
+        task, is_stub = prediction.prediction_type, isinstance(prediction, Unlabelled)
+        for slot, draw in slots:
             if slot.disabled:
                 continue
-            if not slot.eligible(prediction):
+            tasks, tally = slot.tasks, slot.tally
+            # Stubs are shown to those only that are about everything.
+            if tasks is not None and (is_stub or task not in tasks):
                 tally.count("not_eligible")
                 continue
             try:
-                verdict = _checked(slot.evaluate(frame, prediction))
+                verdict = slot.evaluate(frame, prediction)
+                known, entry = slot.seen
+                if verdict is not known:
+                    known, entry = _looked_at(slot, verdict)
             except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: one strategy must take neither the others nor the program with it
                 self._fault(slot, frame, exc)
                 continue
             slot.faults_in_a_row = 0
-            u = draw(self.seed, slot.name, frame.frame_id) if verdict.match else None
-            entry = StrategyVerdict(slot.name, verdict, u)
-            tally.judge(matched=verdict.match, selected=entry.selected)
+            if entry is None:
+                entry = StrategyVerdict(slot.name, known, draw(frame.frame_id))
+                tally.judge(matched=True, selected=entry.selected)
+            else:
+                tally.judge(matched=False, selected=False)
             verdicts.append(entry)
         return verdicts
 
@@ -160,13 +176,23 @@ class Sampler:
                 slot.disabled = slot.tally.disabled = True
         who = f"strategy {slot.name!r} (plugin {slot.plugin!r})"
         if first:
-            self._report(f"{who}: frame {frame.frame_id!r}: {type(exc).__name__}: {exc}", exc)
+            seen = f"frame {frame.frame_id!r}: {type(exc).__name__}: {exc}"
+            self._report(f"{who}: {seen}: {_REMEDY}", exc)
         if off:
             self._report(
                 f"{who} is switched off after {MAX_FAULTS_IN_A_ROW} faults in a row; the last was "
-                f"{type(exc).__name__}: {exc}",
+                f"{type(exc).__name__}: {exc}: {_REMEDY}",
                 None,
             )
+
+
+def _looked_at(slot: StrategySlot, said: object) -> Seen:
+    """Return what a strategy says as a verdict, with its entry if it is a refusal."""
+    verdict = _checked(said)
+    seen = (verdict, None if verdict.match else StrategyVerdict(slot.name, verdict, None))
+    if verdict is said:  # else it said so in numbers of another kind, and is asked to convert again
+        slot.seen = seen
+    return seen
 
 
 def _checked(verdict: object) -> Verdict:

@@ -5,7 +5,7 @@ first one in configuration order whose limits have room pays. Windows and budget
 beside it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 
 from al_framework.api import Decision, StrategyVerdict
@@ -17,14 +17,28 @@ def draw(seed: int, strategy: str, frame_id: str) -> float:
     A function of its arguments alone, so a decision can be replayed bit for bit, and no two
     strategies share a draw.
     """
-    digest = blake2b(f"{seed}\0{strategy}\0{frame_id}".encode(), digest_size=8).digest()
-    return float((int.from_bytes(digest, "big") >> 11) * 2**-53)
+    return drawer(seed, strategy)(frame_id)
+
+
+def drawer(seed: int, strategy: str) -> Callable[[str], float]:
+    """Return the function that draws for one strategy: its texts to be hashed begin alike."""
+    beginning = blake2b(f"{seed}\0{strategy}\0".encode(), digest_size=8)
+
+    def draw_for(frame_id: str) -> float:
+        whole = beginning.copy()
+        whole.update(frame_id.encode())
+        return float((int.from_bytes(whole.digest(), "big") >> 11) * 2**-53)
+
+    return draw_for
 
 
 def matching(verdicts: Sequence[StrategyVerdict]) -> tuple[str, ...]:
     """Return the strategies that take the frame, in configuration order."""
-    # Most have drawn nothing, and a look at that is no call.
-    return tuple([one.strategy for one in verdicts if one.u is not None and one.selected])
+    takers: tuple[str, ...] = ()
+    for one in verdicts:
+        if one.u is not None and one.selected:  # most have drawn nothing, and that is no call
+            takers += (one.strategy,)
+    return takers
 
 
 def first_match(

@@ -50,12 +50,12 @@ def keep_copies(frame: Frame, prediction: Prediction) -> tuple[Frame, Prediction
     image = frame.image if frame.image.path is not None else frame.image.owned()
     if image is not frame.image:
         frame = make_frame(
-            frame_id=frame.frame_id,
-            image=image,
-            captured_at=frame.captured_at,
-            source=frame.source,
-            attributes=frame.attributes,
-            parent=frame.parent,
+            frame.frame_id,
+            image,
+            frame.captured_at,
+            frame.source,
+            frame.attributes,
+            frame.parent,
         )
     return frame, snapshot(prediction)
 

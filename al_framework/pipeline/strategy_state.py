@@ -39,8 +39,15 @@ def save_state(strategy: Strategy, source: str) -> None:
         with os.fdopen(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(json.dumps(strategy.state_dict()))
         partial.replace(path)
-    except Exception:  # a plugin boundary: the state is a convenience, the run is over
-        logger.exception("the state of strategy %r could not be kept", strategy.context.name)
+    except (
+        Exception,
+        SystemExit,
+    ):  # a plugin boundary: the state is a convenience, the run is over
+        logger.exception(
+            "the state of strategy %r could not be kept, so the next run begins anew: repair or"
+            " update its plugin",
+            strategy.context.name,
+        )
 
 
 def _file(strategy: Strategy, source: str) -> Path:

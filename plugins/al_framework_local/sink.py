@@ -39,6 +39,7 @@ class DirectorySinkOptions(Options):
         min_length=1,
         description="Directory to collect into, created where it is missing; a relative path "
         "starts at the configuration file.",
+        examples=["collected"],
     )
     page: bool = Field(
         default=True, description="Whether to write index.html, a page to look at, after a run."

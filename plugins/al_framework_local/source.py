@@ -31,6 +31,7 @@ class DirectoryOptions(Options):
     path: str = Field(
         min_length=1,
         description="Directory of the pictures; a relative path starts at the configuration file.",
+        examples=["frames"],
     )
     pattern: str | tuple[str, ...] = Field(
         default=_PICTURES,

@@ -35,6 +35,7 @@ class OnnxOptions(Options):
     model: str = Field(
         min_length=1,
         description="The ONNX file; a relative path starts at the configuration file.",
+        examples=["model.onnx"],
     )
     decoder: Literal["nanodet", "yolov8"] | None = Field(
         default=None,

@@ -1,15 +1,32 @@
 """The options that everything has in common that speaks to Roboflow's API."""
 
+import ipaddress
 import re
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from al_framework.api import Options
 from al_framework_roboflow.client import DEFAULT_API_URL, RoboflowClient
 
 _SHORT_NAME = re.compile(r"[^/?#\s]+")
+
+
+def is_readable_on_the_way(url: str) -> bool:
+    """Tell whether the key and the pictures would leave this machine without encryption."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no address, so nothing leaves at all
+        return False
+    return parts.scheme == "http" and not _is_loopback(parts.hostname or "")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _checked_address(url: str) -> str:
@@ -50,17 +67,25 @@ class ConnectionOptions(Options):
 
     api_key: Annotated[SecretStr, AfterValidator(_checked_key)] = Field(
         description="Roboflow API key; write it as ${ROBOFLOW_API_KEY} or as a file: reference.",
+        examples=["${ROBOFLOW_API_KEY}"],
     )
     project: _ShortName = Field(
         description="Short name of the project (the dataset), as in its web address.",
+        examples=["my-project"],
     )
     workspace: _ShortName | None = Field(
         default=None,
         description="Short name of the workspace; left out, it is the one that the key belongs to.",
     )
+    allow_insecure: bool = Field(
+        default=False,
+        description="Whether api_url may begin with http:// for another machine than this one: "
+        "pictures and the key can then be read on the way.",
+    )
     api_url: Annotated[str, AfterValidator(_checked_address)] = Field(
         default=DEFAULT_API_URL,
-        description="Address of Roboflow's API, another one for a gateway of your own.",
+        description="Address of Roboflow's API, another one for a gateway of your own; http:// "
+        "for this machine alone, unless allow_insecure is set.",
     )
     timeout_s: float = Field(
         default=30.0,
@@ -74,6 +99,16 @@ class ConnectionOptions(Options):
         le=55,  # a datapoint is lent to a sink for 60 s
         description="Seconds that one request may take in all; raise it where uploads are slow.",
     )
+
+    @field_validator("api_url")
+    @classmethod
+    def _checked_encryption(cls, url: str, info: ValidationInfo) -> str:
+        if is_readable_on_the_way(url) and not info.data.get("allow_insecure", False):
+            raise ValueError(
+                "begins with http://: use https://, or set allow_insecure where the network is "
+                "your own"
+            )
+        return url
 
     def connect(self) -> RoboflowClient:
         """Return a client; nothing is sent before its first request."""

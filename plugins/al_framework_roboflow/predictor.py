@@ -65,6 +65,7 @@ class RoboflowInferenceOptions(Options):
         min_length=1,
         description="The model, such as my-project/3; for the task yolo-world its version, such "
         "as yolo_world/l.",
+        examples=["my-project/3"],
     )
     task: Task = Field(default="object-detection", description="What the model does.")
     api_key: SecretStr | None = Field(

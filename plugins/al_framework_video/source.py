@@ -26,6 +26,7 @@ class VideoOptions(Options):
         min_length=1,
         description="A video file, or a pattern such as 'clips/**/*.mp4'; a relative path starts "
         "at the configuration file.",
+        examples=["clips/*.mp4"],
     )
     every: int = Field(
         default=1, ge=1, description="Take every n-th frame, beginning with the first of a file."

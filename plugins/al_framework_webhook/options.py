@@ -41,10 +41,12 @@ class WebhookSinkOptions(Options):
     )
     url: str = Field(
         description="Address that takes the datapoints, without user, password or query.",
+        examples=["https://example.com/collect"],
     )
     secret: Annotated[SecretStr, AfterValidator(_checked_secret)] = Field(
         description="What messages are signed with: 24 to 64 random bytes as base64, 'whsec_' in "
         "front or not; write it as ${WEBHOOK_SECRET} or as a file: reference.",
+        examples=["${WEBHOOK_SECRET}"],
     )
     headers: Annotated[dict[str, SecretStr], AfterValidator(_checked_headers)] = Field(
         default_factory=dict,

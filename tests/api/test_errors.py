@@ -9,6 +9,7 @@ from al_framework.api.errors import (
     FrameError,
     ImageError,
     MissingExtraError,
+    PluginError,
     PluginLoadError,
     TransientSinkError,
 )
@@ -59,8 +60,16 @@ def test_missing_extra_says_how_to_install_it():
 def test_errors_keep_what_a_caller_acts_on():
     assert TransientSinkError("busy", retry_after_s=3.0).retry_after_s == 3.0
     assert TransientSinkError("busy").retry_after_s is None
+    assert TransientSinkError("no answer").may_be_stored
+    assert not TransientSinkError("busy", may_be_stored=False).may_be_stored
     assert PluginLoadError("no", plugin="p").plugin == "p"
     component = ComponentError("no", plugin="p", component="c")
     assert (component.plugin, component.component) == ("p", "c")
     assert ImageError("bad", frame_id="f").frame_id == "f"
     assert FrameError("bad").frame_id is None
+
+
+def test_whoever_blames_a_plugin_catches_one_error():
+    blamed = [cls for cls in classes() if issubclass(cls, PluginError)]
+
+    assert blamed == [PluginError, PluginLoadError, ComponentError]

@@ -53,6 +53,15 @@ def failure(client, server, **answer):
     return caught.value
 
 
+def test_a_date_to_come_back_at_is_measured_by_the_given_clock_if_need_be(make, server):
+    client = make(now=lambda: 1_795_341_600.0)
+    date = "Sun, 22 Nov 2026 10:01:30 GMT"
+
+    error = failure(client, server, status=503, headers={"Retry-After": date})
+
+    assert error.retry_after_s == 90.0
+
+
 def test_nothing_is_loaded_before_the_first_request():
     code = """
 import sys

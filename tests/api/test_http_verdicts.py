@@ -42,6 +42,29 @@ def test_retry_after_is_seconds_or_a_date_and_an_hour_at_most(headers, expected)
     assert expected == retry_after_s(headers)
 
 
+TEN = 1_795_341_600.0  # Sun, 22 Nov 2026 10:00:00 GMT
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"Retry-After": "Sun, 22 Nov 2026 10:01:30 GMT"}, 90.0),
+        ({"Retry-After": "Sun, 22 Nov 2026 10:01:30 GMT", "Date": "today"}, 90.0),
+        ({"Retry-After": "Sun, 22 Nov 2026 12:01:30 +0200"}, 90.0),
+        ({"Retry-After": "Sun, 22 Nov 2026 09:59:00 GMT"}, 0.0),
+        ({"Retry-After": "Sun, 22 Nov 2099 09:59:00 GMT"}, MAX_RETRY_AFTER_S),
+        ({"Retry-After": "Sun, 22 Nov 2026 10:01:30 -0000"}, None),
+        ({"Retry-After": "soon"}, None),
+        (
+            {"Retry-After": "Sun, 22 Nov 2026 11:01:30 GMT", "Date": "Sun, 22 Nov 2026 11:01 GMT"},
+            30,
+        ),
+    ],
+)
+def test_a_date_without_the_servers_own_is_measured_by_our_clock(headers, expected):
+    assert expected == retry_after_s(headers, received_at=TEN)
+
+
 PAUSED, TRANSIENT, PERMANENT = SinkPausedError, TransientSinkError, PermanentSinkError
 TABLE = [
     *((status, TRANSIENT) for status in (408, 425, 429, 500, 502, 503, 504, 507, 508, 520, 599)),
@@ -59,6 +82,8 @@ def test_a_status_has_its_verdict(status, expected):
     assert type(error) is expected
     assert str(error) == "sink 'a': it failed"
     assert getattr(error, "retry_after_s", None) == (7.0 if expected is TRANSIENT else None)
+    if expected is TRANSIENT:  # a server that fails may have got as far as storing it
+        assert error.may_be_stored is (status >= 500)
 
 
 def test_a_sink_can_pause_for_more():
@@ -77,6 +102,7 @@ def test_no_answer_has_its_verdict(kind, expected):
     error = sink_error(HttpError("x", kind=kind), who="s", checkpoint=FakeCheckpoint())
 
     assert type(error) is expected
+    assert getattr(error, "may_be_stored", False) is (expected is TRANSIENT)
 
 
 @pytest.mark.parametrize("kind", ["malformed", "rejected"])

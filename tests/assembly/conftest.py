@@ -30,7 +30,7 @@ from al_framework.assembly import Assembly, assemble
 from al_framework.assembly.refreshing import Refresher
 from al_framework.config.loading import load_configuration, read_document
 from al_framework.host.plugins import PluginHost
-from al_framework.pipeline.engine import Offer
+from al_framework.pipeline.offers import Offer
 from al_framework.testing import FakeClock, sample_frame
 
 LONG_S = 60.0

@@ -79,7 +79,8 @@ def test_a_strategy_that_does_not_start_leaves_the_last_document(
     assert assembly.engine.tally.problems() == (
         (
             "configuration provider 'scripted': strategy 'b' (plugin 'fake') could not start: "
-            "RuntimeError: no power; the last document holds"
+            "RuntimeError: no power: repair or update the plugin, or use another type; the last "
+            "document holds"
         ),
     )
     assert list(assembly.counts().strategies) == ["w"]

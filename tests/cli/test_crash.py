@@ -1,3 +1,4 @@
+import json
 import signal
 import time
 
@@ -122,6 +123,21 @@ def test_a_run_killed_while_it_works_is_completed_by_the_next(desk, sign):
     assert process.returncode in {-signal.SIGKILL, 0}  # 0: it was faster than this test
     assert second.status == 0, second
     check_complete(desk)
+
+
+def test_a_run_that_another_one_overtakes_takes_nothing_twice(gated):
+    first = gated.hold_at(10)  # with ten frames in hand
+    (gated.directory / "hold").unlink()
+    second = gated.call("run", "al.yaml", "--json")
+    (gated.directory / "go").touch()
+    out, _ = finish(first)
+    counts = json.loads(out)["counts"]
+
+    assert (first.returncode, second.status) == (0, 0)
+    assert second.summary["counts"]["accepted"] == COUNT
+    assert counts["dropped"] == {"seen_meanwhile": 10}
+    assert (counts["accepted"], counts["skipped"]) == (0, COUNT - 10)
+    check_complete(gated)
 
 
 def test_a_run_killed_again_and_again_gets_there(desk):

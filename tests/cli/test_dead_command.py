@@ -233,7 +233,7 @@ def test_one_letter_that_stays_is_told_in_the_singular(capsys):
     ("arguments", "message"),
     [
         ((), "say which: name dead letters, or give --sink NAME or --all"),
-        (("--all", "--sink", "picky"), "give names, --sink or --all, not several of them"),
+        (("--all", "some"), "give names or --all, not both"),
     ],
 )
 def test_which_letters_are_meant_must_be_said(refused, command, arguments, message):
@@ -241,6 +241,41 @@ def test_which_letters_are_meant_must_be_said(refused, command, arguments, messa
 
     assert result.status == 2
     assert message in result.err
+
+
+def test_all_may_be_narrowed_to_a_sink(refused):
+    of_another = refused("dead", "drop", "--all", "--sink", "directory", "--yes", "--json")
+    of_this = refused("dead", "drop", "--all", "--sink", "picky", "--yes", "--json")
+
+    assert of_another.summary == {"dropped": 0}
+    assert of_this.summary == {"dropped": 3}
+
+
+@pytest.mark.parametrize(
+    ("sink", "hint"),
+    [("pickey", "did you mean 'picky'?"), ("x", "known sinks: 'directory', 'picky'")],
+)
+@pytest.mark.parametrize(
+    "command",
+    ["list", "list --spool .al/line", "retry", "drop --yes", "export out"],
+)
+def test_a_sink_that_there_is_not_is_refused_with_those_that_there_are(
+    refused, desk, command, sink, hint
+):
+    result = refused("dead", *command.split(), "--sink", sink)
+
+    assert result.status == 2
+    assert f"there is no sink '{sink}' in '" in result.err
+    assert f"line': {hint}\n" in result.err
+    assert not (desk.directory / "out").exists()
+
+
+def test_a_sink_without_anything_left_is_still_known_without_a_configuration(refused):
+    assert refused("dead", "drop", "--sink", "picky", "--yes").status == 0
+
+    empty = refused("dead", "list", "--sink", "picky", "--spool", ".al/line")
+
+    assert (empty.status, empty.out) == (0, "no dead letters\n")
 
 
 def test_letters_are_dropped_after_a_yes(refused, letters, desk, monkeypatch):

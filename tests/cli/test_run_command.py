@@ -229,7 +229,7 @@ def test_a_strategy_that_is_switched_off_is_status_3_and_named(desk):
     assert "f (switched off)" in result.out
     assert (
         "  - strategy 'f' (plugin 'failing') is switched off after 20 faults in a row; the last "
-        "was RuntimeError: no idea\n"
+        "was RuntimeError: no idea: repair or update the plugin, or take the strategy out\n"
     ) in result.out
     assert len(desk.manifest()) == 25
 
@@ -259,7 +259,8 @@ def test_a_source_that_breaks_off_is_status_1_and_named(desk):
 
     assert result.status == 1
     assert (
-        "failed\n  - source 'belt': it stopped with RuntimeError: the cable is out\n" in result.out
+        "failed\n  - source 'belt': it stopped with RuntimeError: the cable is out: repair that,"
+        " then run again to go on\n" in result.out
     )
     assert len(desk.manifest()) == 2
 

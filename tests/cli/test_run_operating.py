@@ -8,9 +8,10 @@ import urllib.request
 import pytest
 
 from al_framework.api import SinkCounts, SinkHealth, SpoolError
+from al_framework.assembly.health import without_names
 from al_framework.cli import _leftovers
 from al_framework.cli import run as run_module
-from al_framework.cli._draining import why_waiting, without_names
+from al_framework.cli._draining import why_waiting
 from al_framework.pipeline.limits.base import LedgerUnavailableError
 from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.spool.stranded import is_delivered, stranded_beside

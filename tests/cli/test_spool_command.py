@@ -1,3 +1,4 @@
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -11,6 +12,10 @@ from al_framework.cli._draining import is_held_up, wait_for_deliveries, watch_fo
 from al_framework.cli._spool_report import show_collected_garbage, show_verified
 from al_framework.cli._spools import Place
 from al_framework.cli._wording import counted, duration, moment, plain_console, size, visible
+from al_framework.pipeline.clock import SystemClock
+from al_framework.pipeline.limits.sqlite import SqliteLedger
+from al_framework.pipeline.spool import Spool
+from al_framework.pipeline.spool.locking import FileLock
 from al_framework.pipeline.spool.records import Damage, GcReport, VerifyReport
 from al_framework.testing import FakeClock
 
@@ -53,11 +58,14 @@ def test_status_says_what_waits_for_whom_and_why(locked, desk):
     assert found[3].endswith(" KiB, 0 % of 2.0 GiB or 50,000 datapoints")
     assert found[4] == "delivered by nobody at the moment"
     assert found[6] == "sink state waiting dead next try"
-    assert found[7] == "directory delivering 0 0"
+    assert found[7] == "directory idle 0 0"
     assert found[8].startswith("picky paused 3 0 ")
     assert found[8].endswith(" UTC")
     assert found[9] == "picky: the key is refused: give another api_key"
-    assert len(found) == 10
+    assert found[10] == (
+        "nobody delivers what waits: start the program again, or al spool drain -c al.yaml"
+    )
+    assert len(found) == 11
 
 
 def test_status_as_json_holds_the_health_and_every_sink(locked, desk):
@@ -70,6 +78,7 @@ def test_status_as_json_holds_the_health_and_every_sink(locked, desk):
     assert said["sinks"]["picky"]["state"] == "paused"
     assert said["sinks"]["picky"]["pending"] == 3
     assert said["sinks"]["picky"]["configured"] is True
+    assert said["sinks"]["picky"]["delivered"] is False
 
 
 def test_status_of_a_directory_needs_no_configuration(locked, desk):
@@ -81,6 +90,9 @@ def test_status_of_a_directory_needs_no_configuration(locked, desk):
     assert found[0] == "spool .al/line"
     assert " of " not in found[3]
     assert [row for row in found if row.startswith("picky paused 3 0 ")]
+    assert found[-1] == (
+        "nobody delivers what waits: start the program again, or al spool drain -c FILE"
+    )
 
 
 def test_a_sink_that_is_not_configured_any_more_is_named(locked, desk):
@@ -95,26 +107,90 @@ def test_a_sink_that_is_not_configured_any_more_is_named(locked, desk):
     assert as_json["sinks"]["picky"]["configured"] is False
 
 
+@pytest.fixture
+def deliver(desk):
+    """Lead the delivery as another process does that knows these sinks."""
+
+    @contextlib.contextmanager
+    def lead(*sinks):
+        directory = desk.directory / ".al" / "line"
+        ledger = SqliteLedger({}, scope="line")
+        with (
+            Spool(directory, sinks=sinks, ledger=ledger, clock=SystemClock()) as its,
+            contextlib.closing(FileLock(directory / "deliver.lock")) as lock,
+        ):
+            assert lock.try_acquire()
+            its.sink_table.announce(sinks)
+            yield
+
+    return lead
+
+
 @pytest.mark.parametrize(
-    ("state", "until_s", "word"),
+    ("state_of", "words"),
     [
-        ("open", 3600.0, "down"),
-        ("open", -1.0, "being tried"),
-        ("waiting", 3600.0, "waiting"),
-        ("waiting", -1.0, "delivering"),
-        ("paused", -1.0, "being tried"),
-        ("closed", 0.0, "delivering"),
+        (("open", 3600.0), ("down", "down")),
+        (("open", -1.0), ("being tried", "to be tried")),
+        (("waiting", 3600.0), ("waiting", "waiting")),
+        (("waiting", -1.0), ("delivering", "idle")),
+        (("paused", -1.0), ("being tried", "to be tried")),
+        (("closed", 0.0), ("delivering", "idle")),
     ],
 )
-def test_each_state_of_a_sink_has_its_word(locked, index, state, until_s, word):
+def test_each_state_of_a_sink_has_its_word(locked, index, deliver, state_of, words):
+    state, until_s = state_of
     index(
         "UPDATE sink SET state = ?, until = strftime('%s', 'now') + ? WHERE name = 'picky'",
         state,
         until_s,
     )
-    (found,) = [row for row in rows(locked("spool", "status").out) if row.startswith("picky ")][:1]
+    by_nobody = rows(locked("spool", "status").out)
+    with deliver("directory", "picky"):
+        delivered = rows(locked("spool", "status").out)
 
-    assert found.startswith(f"picky {word} 3 0")
+    for found, word in zip((delivered, by_nobody), words, strict=True):
+        assert [row for row in found if row.startswith(f"picky {word} 3 0")]
+
+
+def test_a_sink_that_the_delivering_process_does_not_know_is_named_with_what_to_do(locked, deliver):
+    with deliver("directory"):
+        text = locked("spool", "status").out
+        as_json = locked("spool", "status", "--json").summary
+    found = rows(text)
+
+    assert "delivered by a running process" in found
+    assert found[-1] == (
+        "picky: another process delivers what lies in this spool and does not know this sink, so"
+        " its datapoints wait until that process ends; give both processes the same sinks, or each"
+        " a spool.path of its own"
+    )
+    assert as_json["delivered"] is True
+    assert {name: one["delivered"] for name, one in as_json["sinks"].items()} == {
+        "directory": True,
+        "picky": False,
+    }
+
+
+def test_a_sink_that_only_the_delivering_process_knows_is_as_it_is_there(locked, desk, deliver):
+    desk.write()
+    with deliver("directory", "picky"):
+        found = rows(locked("spool", "status").out)
+        as_json = locked("spool", "status", "--json").summary
+
+    assert [row for row in found if row.startswith("picky paused 3 0 ")]
+    assert not [row for row in found if "not configured" in row or "does not know" in row]
+    assert as_json["sinks"]["picky"]["configured"] is False
+    assert as_json["sinks"]["picky"]["delivered"] is True
+
+
+def test_a_leader_that_has_not_said_what_it_knows_counts_as_one_of_this_configuration(
+    locked, desk, index, deliver
+):
+    with deliver("directory", "picky"):
+        index("DELETE FROM note")
+        sinks = locked("spool", "status", "--json").summary["sinks"]
+
+    assert [True, True] == [one["delivered"] for one in sinks.values()]
 
 
 def test_status_counts_crashes_and_tells_of_a_process_that_delivers(locked, desk, index):
@@ -125,6 +201,12 @@ def test_status_counts_crashes_and_tells_of_a_process_that_delivers(locked, desk
 
     assert "delivered by a running process" in found
     assert "crashes 2 times a process ended without closing it" in found
+
+
+def test_a_reason_names_its_sink_once(locked, index):
+    index("UPDATE sink SET reason = 'sink ''picky'': datapoint ''01m'': no' WHERE name = 'picky'")
+
+    assert "picky: no" in rows(locked("spool", "status").out)
 
 
 def test_a_terminal_gets_no_control_characters_of_others(locked, index):

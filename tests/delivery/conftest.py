@@ -11,15 +11,20 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
+import hypothesis
 import pytest
+from hypothesis.strategies import SearchStrategy
 
+BUSY_S = 10.0  # of the processor for one value; the target is a second
+HEALTH_CHECKS: Any = tuple(hypothesis.HealthCheck)  # a metaclass hides what it yields
 CHILDREN = Path(__file__).with_name("children")
 ESCAPES = Path(__file__).with_name("escapes.py")
 MEMORY = Path("/dev/shm")  # noqa: S108 - a directory of its own is made in it
@@ -45,6 +50,7 @@ class Size:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the seed of the whole run, once, and let one key be searched for at its end."""
     config.stash[_SEED] = int(os.environ.get("AL_SEED") or random.SystemRandom().getrandbits(32))
+    os.environ["AL_SEED"] = str(config.stash[_SEED])  # for the workers of pytest-xdist
     if not config.pluginmanager.has_plugin("escapes"):
         config.pluginmanager.register(_load_escapes(), "escapes")
 
@@ -108,6 +114,31 @@ def seed(run_seed: int) -> int:
     """Return the seed of this run; it stands in the output of every test that fails."""
     sys.stdout.write(f"repeat with AL_SEED={run_seed}\n")
     return run_seed
+
+
+@pytest.fixture
+def fuzz(seed: int) -> Callable[..., None]:
+    """Return a function that tries a check on many drawn values, the same ones for a seed."""
+
+    def run(
+        values: SearchStrategy[_ValueT], check: Callable[[_ValueT], object], *, examples: int
+    ) -> None:
+        @hypothesis.seed(seed)
+        @hypothesis.settings(
+            max_examples=examples,
+            deadline=None,
+            database=None,
+            suppress_health_check=HEALTH_CHECKS,
+        )
+        @hypothesis.given(values)
+        def attempt(value: _ValueT) -> None:
+            started = time.process_time()
+            check(value)
+            assert time.process_time() - started < BUSY_S
+
+        attempt()
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A disk without a byte left: nothing raises, nothing half-written stays, deliveries go on.
+"""A disk without a byte or a file left: nothing raises, nothing half-written stays.
 
 On a real file system of 32 MB where the system lets us mount one.
 """
@@ -17,18 +17,23 @@ from al_framework.api import Receipt, SpoolDiskFullError
 from al_framework.collector import Collector
 from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.spool import Candidate, Spool, SpoolLimits, room
+from al_framework.pipeline.spool.inspecting import inspect_spool
 from al_framework.testing.fakes import FakeClock
 from al_framework.testing.samples import sample_datapoint
 
 MEGABYTE = 1 << 20
 
 
+FILES = 1000
+
+
 @pytest.fixture
 def small_disk(tmp_path):
-    """Return a directory on a file system of its own, of 32 MB."""
+    """Return a directory on a file system of its own, of 32 MB and so many files."""
     place = tmp_path / "disk"
     place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=32m,mode=0700", "al-test", str(place)]
+    options = f"size=32m,nr_inodes={FILES},mode=0700"
+    command = ["mount", "-t", "tmpfs", "-o", options, "al-test", str(place)]
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root can mount a small file system; test_disk_faults injects the errors")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -157,14 +162,100 @@ def test_with_no_byte_left_everything_is_delivered(small_disk, open_spool, clock
     assert (small_disk / "spool" / "ballast").exists()
 
 
+def test_a_process_that_ends_leaves_a_ballast_to_the_next_one(small_disk, open_spool):
+    spool = open_spool()
+    spool.accept([candidate(n) for n in range(16)])
+    fill_up(small_disk)
+    spool.deliveries.deliver(spool.deliveries.take("s"), Receipt(status="created"))
+    ballast = small_disk / "spool" / "ballast"
+    assert not ballast.exists()
+    os.truncate(small_disk / "somebody-else", 16 * MEGABYTE)
+    spool.close()
+    assert ballast.stat().st_size == 8 * MEGABYTE
+    fill_up(small_disk)
+    assert free(small_disk) == 0
+
+    assert deliver(open_spool()) == [f"item-{n}" for n in range(1, 16)]
+
+
+def test_without_room_for_the_log_a_spool_says_so_and_can_be_looked_at(small_disk, open_spool):
+    spool = open_spool()
+    spool.accept([candidate(n) for n in range(16)])
+    spool.close()
+    (small_disk / "spool" / "ballast").unlink()
+    fill_up(small_disk)
+
+    for _ in range(2):  # what the first one leaves behind changes nothing
+        with pytest.raises(SpoolDiskFullError, match=r"the disk is full \(.*\); make room on it$"):
+            open_spool()
+        seen = inspect_spool(small_disk / "spool", now=0.0)
+        assert (16, 16) == (seen.health.items, seen.backlogs["s"].pending)
+    (small_disk / "somebody-else").unlink()
+    assert len(deliver(open_spool())) == 16
+
+
+def take_all_files(place):
+    """Make as many files as there can be, and return them."""
+    made = []
+    with suppress(OSError):
+        for number in range(2 * FILES):
+            (place / f"of-somebody-else-{number}").touch()
+            made.append(place / f"of-somebody-else-{number}")
+    assert len(made) < FILES
+    return made
+
+
+NO_FILE = r"the disk can hold no further file \(.*\); remove some from it"
+
+
+def test_a_disk_that_can_hold_no_further_file_refuses_and_goes_on(small_disk, open_spool, clock):
+    spool = open_spool()
+    accepted = [a.item_id for n in range(5) for a in spool.accept([candidate(n)])]
+    theirs = take_all_files(small_disk)
+    with pytest.raises(SpoolDiskFullError, match=NO_FILE):
+        spool.accept([candidate(10)])
+
+    assert spool.health().full_disk
+    assert spool.deliveries.take("s").item_id == accepted[0]
+    spool.deliveries.release_own()
+    clock.advance(5)
+    theirs.pop().unlink()
+    assert [a.status for a in spool.accept([candidate(11)])] == ["accepted"]
+    assert not spool.health().full_disk
+    clock.advance(5)
+    with pytest.raises(SpoolDiskFullError, match=NO_FILE):
+        spool.accept([candidate(12)])
+    assert deliver(spool) == [*accepted, "item-11"]
+    assert spool.verify().is_sound
+    # A disk without a file for its log: the spool cannot be used, and says what to do.
+    spool.close()
+    theirs += take_all_files(small_disk)
+    with pytest.raises(SpoolDiskFullError, match=NO_FILE):
+        open_spool()
+    for path in theirs:
+        path.unlink(missing_ok=True)
+    assert open_spool().stats().items == 0
+
+
 def jpeg():
     file = io.BytesIO()
     Image.new("RGB", (64, 48), (200, 30, 30)).save(file, "JPEG")
     return file.getvalue()
 
 
+def fill_up_and_empty(place):
+    fill_up(place)
+    return (place / "somebody-else").unlink
+
+
+def take_all_files_and_remove_them(place):
+    theirs = take_all_files(place)
+    return lambda: [path.unlink() for path in theirs]
+
+
+@pytest.mark.parametrize("exhaust", [fill_up_and_empty, take_all_files_and_remove_them])
 def test_a_collector_on_a_full_disk_counts_and_goes_on_when_there_is_room(
-    small_disk, tmp_path, monkeypatch
+    small_disk, tmp_path, monkeypatch, exhaust
 ):
     monkeypatch.setattr(room, "PROBE_EVERY_S", 0.05)
     config = {
@@ -180,11 +271,11 @@ def test_a_collector_on_a_full_disk_counts_and_goes_on_when_there_is_room(
     }
     with Collector.from_config(config) as collector:
         first = collector.submit(jpeg(), wait_accepted_s=30.0)
-        fill_up(small_disk)
+        make_room = exhaust(small_disk)
         refused = [collector.submit(jpeg(), wait_accepted_s=30.0) for _ in range(5)]
         assert [ticket.status for ticket in refused] == ["dropped"] * 5
         assert {"disk_full": 5} == dict(collector.stats().dropped)
-        (small_disk / "somebody-else").unlink()
+        make_room()
         # It is tried again after five seconds; this is a hang limit.
         for _ in range(6000):
             ticket = collector.submit(jpeg(), wait_accepted_s=30.0)

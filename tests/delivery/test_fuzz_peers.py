@@ -1,13 +1,15 @@
-"""What servers answer, what lies in the spool's files: nothing but our own errors comes of it."""
+"""What servers answer, what lies in the spool's files: nothing but our own errors comes of it.
+
+In CI each kind is tried 1,000 times, since a server is asked or a spool opened for each; with
+``AL_TEST_SIZE=full`` 5,000 times.
+"""
 
 import contextlib
 import itertools
 import json
 import shutil
 
-import hypothesis
 import pytest
-from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from al_framework import Collector
@@ -35,26 +37,9 @@ DOCUMENT = {
 
 
 @pytest.fixture
-def fuzz(size, seed):
-    """Return a function that tries a check on many drawn values, the same ones for a seed."""
-
-    def run(strategy, check, *, ci):
-        examples = size.pick(ci=ci, full=5_000, soak=50_000)
-
-        @hypothesis.seed(seed)
-        @settings(
-            max_examples=examples,
-            deadline=None,
-            database=None,
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(strategy)
-        def attempt(value):
-            check(value)
-
-        attempt()
-
-    return run
+def many(size):
+    """Return how many values are tried where a server is asked, or a spool opened."""
+    return size.pick(ci=1_000, full=5_000, soak=50_000)
 
 
 def configuration(directory, sinks):
@@ -116,7 +101,7 @@ ANSWERS = st.builds(
 
 
 @pytest.mark.parametrize("kind", ["roboflow", "webhook"])
-def test_answers_of_servers(fuzz, tmp_path, datapoint, kind):
+def test_answers_of_servers(fuzz, many, tmp_path, datapoint, kind):
     with FaultServer() as server:
         options = {
             "roboflow": {"api_key": "k" * 20, "project": "p", "api_url": server.url},
@@ -137,7 +122,7 @@ def test_answers_of_servers(fuzz, tmp_path, datapoint, kind):
                     assert text is None or len(text) <= 2000
             server.forget()
 
-        fuzz(st.lists(ANSWERS, min_size=1, max_size=3), check, ci=100)
+        fuzz(st.lists(ANSWERS, min_size=1, max_size=3), check, examples=many)
         assembly.finish(deadline_s=0.0)
 
 
@@ -191,14 +176,14 @@ def spool_in(directory):
     )
 
 
-def test_metadata_with_a_good_checksum_and_any_content(fuzz, tmp_path):
+def test_metadata_with_a_good_checksum_and_any_content(fuzz, many, quick_directory):
     """Whoever may write into the spool may write anything; the start survives it."""
     numbers = itertools.count()
 
     def check(metas):
-        rebuild(tmp_path / str(next(numbers)), metas)
+        rebuild(quick_directory / str(next(numbers)), metas)
 
-    fuzz(st.lists(METAS, min_size=1, max_size=3), check, ci=60)
+    fuzz(st.lists(METAS, min_size=1, max_size=3), check, examples=many)
 
 
 @pytest.mark.parametrize("meta", DEEP.values(), ids=DEEP)

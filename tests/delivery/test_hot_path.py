@@ -32,6 +32,7 @@ def test_submit_takes_no_lock_wakes_nobody_and_touches_no_file(run_child, tmp_pa
     # A picture brings a lock for who decodes it; making one is a little memory, no more.
     told["seen"].pop("made a lock", None)
     assert told["seen"] == {}
+    assert {"made a lock", "took a lock", "Event.set", "audited open"} <= told["control"].keys()
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
@@ -60,12 +61,12 @@ def between_marks(lines):
         caller, _, rest = line.partition(" ")
         call = rest.strip().partition("(")[0]
         if call == "getpgid":
-            thread = caller if thread is None else None
-            if thread is None:
-                break
+            if thread is not None:
+                return found
+            thread = caller
         elif caller == thread and not call.startswith(("<", "+", "-")):
             found[call] = found.get(call, 0) + 1
-    return found
+    raise AssertionError("the marks are not in the trace")
 
 
 @pytest.fixture

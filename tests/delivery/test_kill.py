@@ -11,25 +11,32 @@ from collections import Counter
 import pytest
 
 
-@pytest.fixture
-def remote(start_child, tmp_path, seed):
-    process = start_child("remote", tmp_path / "remote.log", seed)
-    return int(process.stdout.readline())
+@pytest.fixture(scope="module")
+def crews(children, tmp_path_factory, run_seed, size):
+    """Run two crews at once, which mostly wait for the next kill; return what each has left."""
+    kills, running = size.pick(ci=60, full=250, soak=2500), []
+    for run in (0, 1):
+        directory = tmp_path_factory.mktemp("crew")
+        remote = children.start("remote", directory / "remote.log", run_seed)
+        port = int(remote.stdout.readline())
+        crew = children.start("kill_crew", directory, port, run_seed + run, kills)
+        running.append((directory, crew))
+    ended = []
+    for directory, crew in running:
+        output, errors = crew.communicate(timeout=kills * 5.0 + 900.0)
+        assert crew.returncode == 0, errors
+        ended.append((directory, kills, json.loads(output)))
+    return ended
 
 
 @pytest.mark.timeout(0)  # a soak takes hours; the children have hang limits of their own
+@pytest.mark.usefixtures("seed")  # which prints it
 @pytest.mark.parametrize("run", [0, 1])
-def test_whatever_is_killed_everything_accepted_arrives_once(  # noqa: PLR0917 - fixtures
-    run_child, remote, tmp_path, seed, size, run
-):
-    kills = size.pick(ci=60, full=250, soak=2500)
-
-    output = run_child("kill_crew", tmp_path, remote, seed + run, kills, hang_s=kills * 5.0 + 900.0)
-
-    report = json.loads(output)
+def test_whatever_is_killed_everything_accepted_arrives_once(crews, run):
+    directory, kills, report = crews[run]
     report["log"] = Counter(
         (line["op"], line.get("new"))
-        for line in map(json.loads, (tmp_path / "remote.log").read_text().splitlines())
+        for line in map(json.loads, (directory / "remote.log").read_text().splitlines())
     )
     described = "\n".join(f"{name}: {value}" for name, value in report.items())
     print(described)  # noqa: T201 - the evidence, with pytest -rP

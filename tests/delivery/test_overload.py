@@ -9,13 +9,12 @@ import psutil
 import pytest
 
 import al_framework_adapters
-import al_framework_local
 import al_framework_roboflow
 from al_framework import Collector
-from al_framework.api import Receipt, Sink, hookimpl
+from al_framework.api import Receipt, Sink
 from al_framework.assembly import assemble
 from al_framework.config.loading import load_configuration, read_document
-from al_framework.host.plugins import PluginHost
+from al_framework.testing import make_host
 
 MIB = 1 << 20
 RING_BYTES = 64 * MIB
@@ -23,45 +22,26 @@ LONG_S = 60.0
 SLACK_BYTES = 64 * MIB
 
 
-class Plugin:
-    """A sink that writes down the order in which it is given datapoints."""
-
-    def __init__(self):
-        self.delivered = delivered = []
-
-        class Noting(Sink):
-            type_name = "noting"
-
-            def deliver(self, datapoint, checkpoint):
-                delivered.append(datapoint.frame_id)
-                return Receipt(status="created")
-
-        self._sinks = [Noting]
-
-    @hookimpl
-    def al_register_sinks(self):
-        return self._sinks
+@pytest.fixture
+def delivered():
+    """Return the names of what was delivered, in order."""
+    return []
 
 
 @pytest.fixture
-def plugin():
-    return Plugin()
-
-
-@pytest.fixture
-def collect(tmp_path, plugin):
+def collect(tmp_path, delivered):
     """Make collectors with one delivery worker, so that the order can be told."""
     made = []
 
+    class Noting(Sink):
+        type_name = "noting"
+
+        def deliver(self, datapoint, checkpoint):
+            delivered.append(datapoint.frame_id)
+            return Receipt(status="created")
+
     def make(**handoff):
-        host = PluginHost.without_discovery(
-            {
-                "adapters": al_framework_adapters,
-                "local": al_framework_local,
-                "roboflow": al_framework_roboflow,
-                "own": plugin,
-            }
-        )
+        host = make_host(Noting, adapters=al_framework_adapters, roboflow=al_framework_roboflow)
         document = {
             "name": "overload",
             "active_learning": {
@@ -95,7 +75,7 @@ def check_sums(counts):
 
 
 @pytest.mark.parametrize("when_full", ["reject_new", "drop_oldest"])
-def test_ten_times_too_much_is_bounded_and_accounted_for(collect, plugin, size, when_full):
+def test_ten_times_too_much_is_bounded_and_accounted_for(collect, delivered, size, when_full):
     """A picture of 1920x1080 is handed over in a fraction of the time that storing it takes."""
     collector = collect(when_full=when_full)
     wanted = size.pick(ci=40, full=600, soak=18_000)
@@ -133,12 +113,12 @@ def test_ten_times_too_much_is_bounded_and_accounted_for(collect, plugin, size, 
     )
     sink = counts.sinks["noting"]
     assert (sink.delivered, sink.pending, sink.dead) == (counts.accepted, 0, 0)
-    delivered = [name for name in plugin.delivered if not name.startswith("warm")]
+    names = [name for name in delivered if not name.startswith("warm")]
     if when_full == "reject_new":
-        assert delivered == queued  # all that were queued, the oldest first
+        assert names == queued  # all that were queued, the oldest first
     else:
-        assert delivered == sorted(delivered, key=int)
-        assert set(delivered) <= set(queued)
+        assert names == sorted(names, key=int)
+        assert set(names) <= set(queued)
 
 
 def test_eight_threads_and_a_small_ring_add_up_exactly(collect, size):

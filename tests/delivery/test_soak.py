@@ -11,7 +11,7 @@ kill, takeover         whatever dies, at any moment
 failpoints             every step of the order of writes, and what comes after it
 power_loss, strace     what a disk may forget is never what was reported as accepted
 damaged_spool          flipped, torn and missing files cost what they hold, and nothing else
-disk_full, disk_faults a disk that is full, slow or broken
+disk_*                 a disk that is full, slow or broken
 start_up, fork         ten thousand datapoints, pre-forked servers
 hot_path, overload     the caller's thread waits for nothing; memory is bounded, sums are exact
 sink_faults, outward/  servers that fail in every way; clocks that are set

@@ -1,7 +1,8 @@
 """An engine on a clock that stands still, with strategies, adapters and a spool made to order."""
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,22 @@ from al_framework.api import (
     Detections,
     Frame,
     FrameKey,
+    Image,
     Options,
     PredictionAdapter,
     Strategy,
+    Ticket,
     Verdict,
 )
 from al_framework.pipeline.adaptation import Adaptation
 from al_framework.pipeline.dry_run import DryRun
 from al_framework.pipeline.encoding import EncodingRules
 from al_framework.pipeline.engine import Engine, Entry
+from al_framework.pipeline.handoff import Handoff
 from al_framework.pipeline.identity import Names
 from al_framework.pipeline.limits.base import Ledger, LimitRule
 from al_framework.pipeline.limits.memory import MemoryLedger
+from al_framework.pipeline.offers import Pending
 from al_framework.pipeline.plan import CollectionRules, Plan
 from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.sampling import Sampler, StrategySlot
@@ -36,6 +41,7 @@ Answer = Callable[[Frame, Any], Any]
 CONTEXT = make_context(Path("unused"))
 YES = Verdict(match=True, utility=0.5, reason="yes")
 NO = Verdict(match=False)
+WAIT_S = 30.0  # a hang limit, never reached
 
 
 def strategy_type(answer: Answer, **traits: Any) -> type[Strategy]:
@@ -199,3 +205,60 @@ def make_detections() -> Callable[..., Detections]:
 @pytest.fixture(scope="session")
 def make_frame_key() -> Callable[..., FrameKey]:
     return key_of
+
+
+@pytest.fixture
+def handoffs() -> Iterator[Callable[..., Handoff]]:
+    """Return a function that makes handoffs; what a test leaves open is closed."""
+    made: list[Handoff] = []
+
+    def make(engine: Engine, **options: Any) -> Handoff:
+        made.append(Handoff(engine, **options))
+        return made[-1]
+
+    yield make
+    for handoff in made:
+        handoff.close(WAIT_S)
+
+
+@pytest.fixture(scope="session")
+def pending_of() -> Callable[[Engine, Frame], Pending]:
+    """Return a function that offers a frame to an engine that takes it."""
+
+    def offer(engine: Engine, frame: Frame) -> Pending:
+        [one] = engine.offer(frame, sample_detections(1))
+        assert one.pending is not None
+        return one.pending
+
+    return offer
+
+
+@pytest.fixture(scope="session")
+def put(pending_of: Callable[[Engine, Frame], Pending]) -> Callable[..., Ticket]:
+    """Return a function that offers a frame to an engine and hands it over."""
+
+    def hand_over(
+        handoff: Handoff,
+        engine: Engine,
+        name: str,
+        *,
+        wait: float | None = None,
+        image: bytes | None = None,
+    ) -> Ticket:
+        frame = sample_frame(name) if image is None else Frame(frame_id=name, image=Image(image))
+        return handoff.put(pending_of(engine, frame), wait_accepted_s=wait)
+
+    return hand_over
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[[Callable[[], object]], None]:
+    """Return a function that waits until something is so."""
+
+    def wait(happened: Callable[[], object]) -> None:
+        end = time.monotonic() + WAIT_S
+        while not happened():
+            assert time.monotonic() < end
+            time.sleep(0.001)
+
+    return wait

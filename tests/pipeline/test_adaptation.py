@@ -59,6 +59,28 @@ def read(context, frame):
     return read
 
 
+class Hostile(list):
+    def __len__(self):
+        raise RuntimeError("boom")
+
+
+@pytest.mark.parametrize(
+    ("document", "kinds", "fixed", "reader"),
+    [
+        ({}, [Dicts], False, "adapter 'dicts'"),
+        (5, [Dicts], True, "adapter 'dicts'"),
+        (5, [Dicts], False, ""),
+        ({}, [Dicts, Crops], False, ""),
+        (FOUND, [Dicts], True, ""),
+        (Hostile(), [Dicts], False, ""),
+    ],
+)
+def test_who_reads_an_object_can_be_told(context, document, kinds, fixed, reader):
+    adapters = [(kind.type_name, kind(Options(), context)) for kind in kinds]
+
+    assert Adaptation(adapters, fixed=fixed).reader(document) == reader
+
+
 @pytest.mark.parametrize(("given", "kept"), [(None, ""), ("object-detection", "object-detection")])
 def test_no_prediction_is_unlabelled(read, frame, given, kept):
     [(part, prediction)] = read(None, Dicts, prediction_type=given)
@@ -147,36 +169,34 @@ def test_a_malformed_part_comes_with_its_error_and_its_neighbours_lose_nothing(r
 
 
 @pytest.mark.parametrize("kind", [Dicts, Crops])
-def test_an_adapter_that_returns_something_else_is_named(read, kind):
+def test_an_adapter_that_returns_something_else_is_refused(read, kind):
     broken = type("Broken", (kind,), {"type_name": "broken", "answer": {"boxes": []}})
 
     with pytest.raises(
         TypeError,
-        match=r"^adapter 'broken' returned an object of type 'dict': return Detections, a "
+        match=r"^it returned an object of type 'dict': return Detections, a "
         r"Classification or Unlabelled$",
     ):
         read({"a": 1}, broken)
 
 
-def test_an_adapter_that_splits_off_something_else_is_named(read):
+def test_an_adapter_that_splits_off_something_else_is_refused(read):
     broken = type("Broken", (Dicts,), {"split": lambda self, document, frame: [(sample_frame, 1)]})
     broken.adapt = lambda self, document, *, frame, prediction_type: FOUND
 
     with pytest.raises(
         TypeError,
-        match=r"^adapter 'dicts' split off an object of type 'function': yield frames$",
+        match=r"^it split off an object of type 'function': yield frames$",
     ):
         read({}, broken)
 
 
-def test_an_adapter_that_names_a_frame_by_a_number_is_named(read):
+def test_an_adapter_that_names_a_frame_by_a_number_is_refused(read):
     numbered = Frame(frame_id=7, image=sample_frame().image)
     broken = type("Broken", (Dicts,), {"split": lambda self, document, frame: [(numbered, 1)]})
     broken.adapt = lambda self, document, *, frame, prediction_type: FOUND
 
-    with pytest.raises(
-        TypeError, match=r"^adapter 'dicts' named a frame 7: a frame's name is text$"
-    ):
+    with pytest.raises(TypeError, match=r"^it named a frame 7: a frame's name is text$"):
         read({}, broken)
 
 

@@ -28,9 +28,9 @@ from al_framework.api import (
 )
 from al_framework.api.codec import decision_from_dict
 from al_framework.pipeline import engine as engine_module
-from al_framework.pipeline.engine import Offer
 from al_framework.pipeline.limits.base import LimitRule
 from al_framework.pipeline.limits.memory import MemoryLedger
+from al_framework.pipeline.offers import Ended
 from al_framework.pipeline.spool import Acceptance, Candidate, SeenFrame
 from al_framework.testing import sample_detections, sample_frame, sample_jpeg
 
@@ -266,13 +266,19 @@ def test_numpys_own_bool_in_a_verdict_can_be_remembered(world, frame, make_frame
     ("document", "reason", "text", "remembered", "traceback"),
     [
         ({"fault": "no box"}, "invalid_prediction", "no box", True, False),
-        ({"bug": "boom"}, "failed", "RuntimeError: boom", False, True),
+        (
+            {"bug": "boom"},
+            "failed",
+            "adapter 'dicts' failed with RuntimeError: boom: repair or update its plugin",
+            False,
+            True,
+        ),
         (
             {"answer": 5},
             "failed",
             (
-                "TypeError: adapter 'dicts' returned an object of type 'int': return Detections, a "
-                "Classification or Unlabelled"
+                "adapter 'dicts' failed with TypeError: it returned an object of type 'int': "
+                "return Detections, a Classification or Unlabelled: repair or update its plugin"
             ),
             False,
             True,
@@ -446,7 +452,7 @@ def test_a_look_at_the_pixels_can_end_in_a_no(
     offer = engine.prepare(offer_one(engine, frame, key=make_frame_key(frame)).pending)
     status = "limited" if limited else "not_selected"
 
-    assert isinstance(offer, Offer)
+    assert isinstance(offer, Ended)
     assert status == offer.status == offer.entry.outcome
     assert 0 == counted["encoded"]
     assert 1 == getattr(world.tally.counts({}), status)
@@ -506,7 +512,7 @@ def test_a_frame_among_its_own_crops_keeps_its_key(world, yes, crops, frame, mak
     ],
 )
 def test_a_ticket_says_what_became_of_an_offer(status, shown):
-    ticket = Offer(status=status, reason="why").ticket("f")
+    ticket = Ended(status=status, reason="why").ticket("f")
 
     assert Ticket(status=shown, reason="why", frame_id="f") == ticket
 

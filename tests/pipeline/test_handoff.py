@@ -1,7 +1,6 @@
 import os
 import sys
 import threading
-import time
 from functools import partial
 
 import pytest
@@ -20,7 +19,6 @@ from al_framework.pipeline.handoff import (
     GROUP_AGE_S,
     GROUP_ITEMS,
     NICENESS,
-    Handoff,
 )
 from al_framework.pipeline.limits.base import LimitRule
 from al_framework.pipeline.ring import Ring
@@ -30,44 +28,7 @@ from al_framework.testing import sample_detections, sample_frame, sample_jpeg, s
 WAIT_S = 30.0  # a hang limit, never reached
 
 
-@pytest.fixture
-def handoffs():
-    """Make handoffs and close what a test leaves open."""
-    made = []
-
-    def make(engine, **options):
-        made.append(Handoff(engine, **options))
-        return made[-1]
-
-    yield make
-    for handoff in made:
-        handoff.close(WAIT_S)
-
-
-@pytest.fixture(scope="session")
-def until():
-    """Wait until something is so."""
-
-    def wait(happened):
-        end = time.monotonic() + WAIT_S
-        while not happened():
-            assert time.monotonic() < end
-            time.sleep(0.001)
-
-    return wait
-
-
-def pending_of(engine, frame):
-    [offer] = engine.offer(frame, sample_detections(1))
-    return offer.pending
-
-
-def put(handoff, engine, name, *, wait=None, image=None):
-    frame = sample_frame(name) if image is None else Frame(frame_id=name, image=Image(image))
-    return handoff.put(pending_of(engine, frame), wait_accepted_s=wait)
-
-
-def test_a_frame_is_queued_and_stored_later(world, yes, handoffs):
+def test_a_frame_is_queued_and_stored_later(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine)
     ticket = put(handoff, engine, "f")
@@ -86,7 +47,7 @@ def test_a_frame_is_queued_and_stored_later(world, yes, handoffs):
     assert 1 == world.tally.counts({}).accepted
 
 
-def test_who_waits_gets_the_accepted_ticket(world, yes, handoffs):
+def test_who_waits_gets_the_accepted_ticket(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine)
     handoff.start()
@@ -96,13 +57,13 @@ def test_who_waits_gets_the_accepted_ticket(world, yes, handoffs):
     assert Ticket(status="accepted", reason="", frame_id="f", item_id=datapoint.item_id) == ticket
 
 
-def test_who_waits_too_short_gets_the_queued_ticket(world, yes, handoffs):
+def test_who_waits_too_short_gets_the_queued_ticket(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
 
     assert "queued" == put(handoffs(engine), engine, "f", wait=0.0).status
 
 
-def test_a_lost_race_for_the_last_credit_is_limited(world, yes, handoffs):
+def test_a_lost_race_for_the_last_credit_is_limited(world, yes, handoffs, pending_of):
     engine = world.engine({"a": yes}, rules={"a": [LimitRule(period="daily", value=1)]})
     handoff = handoffs(engine)
     first, second = (pending_of(engine, sample_frame(name)) for name in "ab")
@@ -112,7 +73,7 @@ def test_a_lost_race_for_the_last_credit_is_limited(world, yes, handoffs):
     assert ["accepted", "limited"] == [ticket.status for ticket in tickets]
 
 
-def test_a_full_batch_is_a_drop_with_its_reason(world, yes, handoffs, monkeypatch):
+def test_a_full_batch_is_a_drop_with_its_reason(world, yes, handoffs, monkeypatch, put):
     engine = world.engine({"a": yes})
     monkeypatch.setattr(
         world.spool,
@@ -131,7 +92,9 @@ def test_a_full_batch_is_a_drop_with_its_reason(world, yes, handoffs, monkeypatc
 @pytest.mark.parametrize(
     ("picture", "status"), [(sample_jpeg()[:-100], "invalid"), (sample_jpeg(), "not_selected")]
 )
-def test_a_frame_that_drops_out_late_settles_its_ticket(world, no, handoffs, picture, status):
+def test_a_frame_that_drops_out_late_settles_its_ticket(
+    *, world, no, handoffs, picture, status, put
+):
     answer = Verdict(match=status == "invalid")
     engine = world.engine({"a": (answer, {"needs_pixels": True})})
     handoff = handoffs(engine)
@@ -143,7 +106,7 @@ def test_a_frame_that_drops_out_late_settles_its_ticket(world, no, handoffs, pic
     assert 0 == world.unbalanced()
 
 
-def test_a_frame_that_comes_in_behind_the_threads_back_is_not_forgotten(world, yes, handoffs):
+def test_a_frame_that_comes_in_behind_the_threads_back_is_not_forgotten(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine)
     append = handoff._ring.append
@@ -159,7 +122,7 @@ def test_a_frame_that_comes_in_behind_the_threads_back_is_not_forgotten(world, y
     assert (0, 0) == (handoff.queued_items, world.tally.queued)
 
 
-def test_what_waits_is_known_in_number_and_bytes(world, yes, handoffs):
+def test_what_waits_is_known_in_number_and_bytes(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine)
     for n in range(3):
@@ -193,7 +156,7 @@ def test_the_ledger_is_reminded_to_look(world, yes, handoffs, until):
     ],
 )
 def test_errors_of_the_spool_settle_tickets_and_the_thread_goes_on(
-    *, world, yes, handoffs, error, reason, traceback
+    *, world, yes, handoffs, error, reason, traceback, put
 ):
     engine = world.engine({"a": yes})
     world.spool.errors = [error]
@@ -208,7 +171,7 @@ def test_errors_of_the_spool_settle_tickets_and_the_thread_goes_on(
     assert 0 == world.unbalanced()
 
 
-def test_frames_are_stored_in_groups(world, yes, handoffs):
+def test_frames_are_stored_in_groups(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine)
     names = [str(n) for n in range(GROUP_ITEMS + 4)]
@@ -221,7 +184,9 @@ def test_frames_are_stored_in_groups(world, yes, handoffs):
     assert names == [datapoint.frame_id for datapoint in world.spool.datapoints]
 
 
-def test_a_group_ends_with_enough_bytes_or_when_it_is_old_enough(world, yes, handoffs, monkeypatch):
+def test_a_group_ends_with_enough_bytes_or_when_it_is_old_enough(
+    world, yes, handoffs, monkeypatch, put
+):
     monkeypatch.setattr(handoff_module, "GROUP_BYTES", 2 * len(sample_jpeg()))
     engine = world.engine({"a": yes})
     handoff = handoffs(engine)
@@ -244,7 +209,7 @@ def test_a_group_ends_with_enough_bytes_or_when_it_is_old_enough(world, yes, han
     ]
 
 
-def test_an_encoded_frame_leaves_no_pixels_behind(world, yes, handoffs):
+def test_an_encoded_frame_leaves_no_pixels_behind(world, yes, handoffs, pending_of):
     engine = world.engine({"a": yes})
     handoff, kept = handoffs(engine), []
     pixels = sample_pixels()
@@ -267,7 +232,7 @@ def test_an_encoded_frame_leaves_no_pixels_behind(world, yes, handoffs):
 
 @pytest.mark.parametrize("started", [True, False])
 def test_the_child_of_a_fork_begins_with_an_empty_ring_and_a_thread_if_there_was_one(
-    *, world, yes, handoffs, started
+    *, world, yes, handoffs, started, put
 ):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine)
@@ -286,7 +251,7 @@ def test_the_child_of_a_fork_begins_with_an_empty_ring_and_a_thread_if_there_was
         assert "accepted" == put(handoff, engine, "childs", wait=WAIT_S).status
 
 
-def test_after_close_a_frame_is_dropped(world, yes, handoffs):
+def test_after_close_a_frame_is_dropped(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine)
     handoff.start()
@@ -298,7 +263,7 @@ def test_after_close_a_frame_is_dropped(world, yes, handoffs):
     assert {"shutdown": 1} == world.tally.counts({}).dropped
 
 
-def test_close_drops_what_no_thread_will_come_for(world, yes, handoffs):
+def test_close_drops_what_no_thread_will_come_for(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine)
     put(handoff, engine, "f")
@@ -309,7 +274,7 @@ def test_close_drops_what_no_thread_will_come_for(world, yes, handoffs):
     assert ({"shutdown": 1}, 0) == (counts.dropped, counts.queued)
 
 
-def test_close_leaves_the_rest_in_memory_when_its_time_is_up(world, yes, handoffs):
+def test_close_leaves_the_rest_in_memory_when_its_time_is_up(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     accept, go_on = world.spool.accept, threading.Event()
     started = threading.Event()
@@ -366,39 +331,45 @@ def test_counts_add_up_with_eight_callers(world, handoffs, nan_detections):
     assert len(world.spool.datapoints) == counts.accepted <= 60
 
 
-def run_once(world, yes, handoffs):
-    engine = world.engine({"a": yes})
-    handoff = handoffs(engine)
-    handoff.start()
-    return put(handoff, engine, "f", wait=WAIT_S).status
+@pytest.fixture
+def run_once(world, yes, handoffs, put):
+    """Take one frame through a handoff, and return its ticket's status."""
+
+    def run():
+        engine = world.engine({"a": yes})
+        handoff = handoffs(engine)
+        handoff.start()
+        return put(handoff, engine, "f", wait=WAIT_S).status
+
+    return run
 
 
-def test_on_linux_the_thread_gives_way_to_the_models(world, yes, handoffs, monkeypatch):
+def test_on_linux_the_thread_gives_way_to_the_models(run_once, monkeypatch):
     calls = []
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(os, "PRIO_PROCESS", 0, raising=False)
     monkeypatch.setattr(os, "setpriority", lambda *args: calls.append(args), raising=False)
 
-    assert "accepted" == run_once(world, yes, handoffs)
+    assert "accepted" == run_once()
     [(kind, thread, niceness)] = calls
     assert (0, NICENESS) == (kind, niceness)
     assert threading.get_native_id() != thread
 
 
-def test_a_platform_that_forbids_it_is_no_fault(world, yes, handoffs, monkeypatch):
+def test_a_platform_that_forbids_it_is_no_fault(run_once, monkeypatch):
     def forbid(*_):
         raise PermissionError
 
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(os, "setpriority", forbid, raising=False)
 
-    assert "accepted" == run_once(world, yes, handoffs)
+    assert "accepted" == run_once()
 
 
-def test_elsewhere_the_priority_is_left_alone(world, yes, handoffs, monkeypatch):
+def test_elsewhere_the_priority_is_left_alone(run_once, monkeypatch):
     calls = []
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.setattr(os, "setpriority", lambda *args: calls.append(args), raising=False)
 
-    assert "accepted" == run_once(world, yes, handoffs)
+    assert "accepted" == run_once()
     assert [] == calls

@@ -1,52 +1,18 @@
 """What becomes of frames that find the ring full."""
 
 import threading
-import time
 
 import pytest
 
-from al_framework.api import Frame, Image, Ticket
-from al_framework.pipeline.handoff import TELL_EVERY_S, Handoff
+from al_framework.api import Image, Ticket
+from al_framework.pipeline.handoff import TELL_EVERY_S
 from al_framework.pipeline.ring import Ring
 from al_framework.testing import sample_detections, sample_frame, sample_jpeg
 
 WAIT_S = 30.0  # a hang limit, never reached
 
 
-@pytest.fixture
-def handoffs():
-    """Make handoffs and close what a test leaves open."""
-    made = []
-
-    def make(engine, **options):
-        made.append(Handoff(engine, **options))
-        return made[-1]
-
-    yield make
-    for handoff in made:
-        handoff.close(WAIT_S)
-
-
-@pytest.fixture(scope="session")
-def until():
-    """Wait until something is so."""
-
-    def wait(happened):
-        end = time.monotonic() + WAIT_S
-        while not happened():
-            assert time.monotonic() < end
-            time.sleep(0.001)
-
-    return wait
-
-
-def put(handoff, engine, name, *, wait=None, image=None):
-    frame = sample_frame(name) if image is None else Frame(frame_id=name, image=Image(image))
-    [offer] = engine.offer(frame, sample_detections(1))
-    return handoff.put(offer.pending, wait_accepted_s=wait)
-
-
-def test_a_full_ring_drops_the_frame_at_once(world, yes, handoffs):
+def test_a_full_ring_drops_the_frame_at_once(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine, ring=Ring(max_items=1))
     put(handoff, engine, "first")
@@ -62,7 +28,7 @@ def test_a_full_ring_drops_the_frame_at_once(world, yes, handoffs):
 
 
 def test_a_full_ring_is_told_by_the_other_thread_and_once_a_minute(
-    world, yes, handoffs, caplog, until
+    *, world, yes, handoffs, caplog, until, put
 ):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine, ring=Ring(max_items=1))
@@ -90,7 +56,7 @@ def test_a_full_ring_is_told_by_the_other_thread_and_once_a_minute(
     assert "frames come faster than they can be stored: 3 more were dropped" in caplog.text
 
 
-def test_the_oldest_gives_way_where_that_is_chosen(world, yes, handoffs):
+def test_the_oldest_gives_way_where_that_is_chosen(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     size = len(sample_jpeg())
     handoff = handoffs(engine, ring=Ring(max_bytes=2 * size), when_full="drop_oldest")
@@ -107,7 +73,7 @@ def test_the_oldest_gives_way_where_that_is_chosen(world, yes, handoffs):
     assert 0 == world.unbalanced()
 
 
-def test_who_is_displaced_gets_its_ticket(world, yes, handoffs, until):
+def test_who_is_displaced_gets_its_ticket(world, yes, handoffs, until, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine, ring=Ring(max_items=1), when_full="drop_oldest")
     told: list[Ticket] = []
@@ -121,7 +87,7 @@ def test_who_is_displaced_gets_its_ticket(world, yes, handoffs, until):
     assert "queued" == new.status
 
 
-def test_a_caller_that_may_be_blocked_waits_for_room(world, yes, handoffs, until):
+def test_a_caller_that_may_be_blocked_waits_for_room(world, yes, handoffs, until, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine, ring=Ring(max_items=1), when_full="block", block_s=WAIT_S)
     put(handoff, engine, "first")
@@ -136,7 +102,7 @@ def test_a_caller_that_may_be_blocked_waits_for_room(world, yes, handoffs, until
     assert ["first", "second"] == [datapoint.frame_id for datapoint in world.spool.datapoints]
 
 
-def test_a_caller_that_may_be_blocked_does_not_wait_for_ever(world, yes, handoffs):
+def test_a_caller_that_may_be_blocked_does_not_wait_for_ever(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine, ring=Ring(max_items=1), when_full="block", block_s=0.02)
     tickets = [put(handoff, engine, name) for name in ("first", "second")]
@@ -145,7 +111,7 @@ def test_a_caller_that_may_be_blocked_does_not_wait_for_ever(world, yes, handoff
     assert {"ring_full": 1} == world.tally.counts({}).dropped
 
 
-def test_the_end_frees_a_caller_that_waits_for_room(world, yes, handoffs, until):
+def test_the_end_frees_a_caller_that_waits_for_room(world, yes, handoffs, until, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine, ring=Ring(max_items=1), when_full="block", block_s=WAIT_S)
     put(handoff, engine, "first")
@@ -160,7 +126,7 @@ def test_the_end_frees_a_caller_that_waits_for_room(world, yes, handoffs, until)
     assert {"shutdown": 2} == world.tally.counts({}).dropped
 
 
-def test_where_there_is_no_room_nothing_is_copied(world, yes, handoffs, monkeypatch):
+def test_where_there_is_no_room_nothing_is_copied(world, yes, handoffs, monkeypatch, put):
     engine = world.engine({"a": yes})
     handoff = handoffs(engine, ring=Ring(max_items=1))
     put(handoff, engine, "first")
@@ -173,7 +139,7 @@ def test_where_there_is_no_room_nothing_is_copied(world, yes, handoffs, monkeypa
     assert 0 == world.unbalanced()
 
 
-def test_the_ring_counts_the_pictures_bytes(world, yes, handoffs):
+def test_the_ring_counts_the_pictures_bytes(world, yes, handoffs, put):
     engine = world.engine({"a": yes})
     size = len(sample_jpeg())
     handoff = handoffs(engine, ring=Ring(max_bytes=2 * size))

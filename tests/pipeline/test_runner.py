@@ -279,7 +279,7 @@ def test_one_bad_frame_never_stops_a_run(world, yes, context, listed, nan_detect
     beginnings = [
         "frame 'cam/error': the model saw nothing",
         "frame 'cam/text': the image is not a picture that can be read",
-        "frame 'cam/crash': RuntimeError: CUDA out of memory",
+        "frame 'cam/crash': predictor 'test' failed with RuntimeError: CUDA out of memory: repair",
         "frame 'cam/cut': the image is truncated",
         "frame 'cam/nan': row 0 of the prediction's confidence is nan",
         "frame 'cam/strange': no adapter accepts a prediction of type 'builtins.object'",
@@ -328,7 +328,10 @@ def test_recorded_predictions_are_asked_for_only_without_a_predictor(world, yes,
     ("error", "reason"),
     [
         (SourceError("the stream was refused"), "the stream was refused"),
-        (OSError("no such device"), "it stopped with OSError: no such device"),
+        (
+            OSError("no such device"),
+            "it stopped with OSError: no such device: repair that, then run again to go on",
+        ),
     ],
 )
 def test_a_source_that_breaks_is_reported_and_the_next_has_its_turn(
@@ -383,12 +386,25 @@ def test_an_interrupt_commits_the_frames_at_hand(world, yes, listed):
 def test_a_full_spool_is_waited_for(world, listed):
     run = Run(world, world.engine({"a": odd_ones}), rooms=[True, True])
     full = SpoolFullError("spool 'x': it is full")
-    world.spool.errors = [full, full, None]
+    both, one = full, full  # a part of the group may have room
+    world.spool.errors = [both, one, both, one, None]
 
     assert {} == run(listed("1", "2"))
     assert [] == run.waiting
     assert [["[cam/1]", "cam/2"]] == run.groups
     assert 1 == world.tally.counts({}).accepted
+
+
+def test_what_there_is_room_for_is_taken_before_the_rest_is_waited_for(world, yes, listed):
+    run = Run(world, world.engine({"a": yes}), rooms=[True])
+    full = SpoolFullError("spool 'x': it is full")
+    world.spool.errors = [full, None, full, full, None]
+
+    assert {} == run(listed("1", "2", "3", "4"))
+    assert [] == run.waiting
+    assert [["[cam/1]", "[cam/2]"], ["[cam/3]", "[cam/4]"]] == run.groups
+    assert 4 == world.tally.counts({}).accepted
+    assert 0 == world.unbalanced()
 
 
 @pytest.mark.parametrize(
@@ -404,7 +420,7 @@ def test_a_spool_that_takes_nothing_ends_the_run_with_counts_right_and_nothing_s
     *, world, listed, error, reason, rooms
 ):
     run = Run(world, world.engine({"a": odd_ones}), rooms=rooms)
-    world.spool.errors = [error] * (len(rooms) or 1)
+    world.spool.errors = [error] * 10
 
     with pytest.raises(type(error), match=str(error)):
         run(listed("1", "2", "3"), listed("4", source="south"))
@@ -425,7 +441,7 @@ def test_a_spool_that_takes_nothing_ends_the_run_with_counts_right_and_nothing_s
 
 def test_a_spool_that_fills_up_in_the_middle_of_a_source_ends_the_run(world, yes, listed):
     run = Run(world, world.engine({"a": yes}), rooms=[False])
-    world.spool.errors = [SpoolFullError("spool 'x': it is full")]
+    world.spool.errors = [SpoolFullError("spool 'x': it is full")] * 10
 
     with pytest.raises(SpoolFullError, match="it is full"):
         run(listed(*map(str, range(40))))
@@ -483,6 +499,41 @@ def test_a_second_run_over_a_real_spool_takes_nothing_twice(world, listed, tmp_p
 
     assert {"1": "accepted", "2": "not_selected", "5": "invalid_image"} == found
     assert (3, 3, 1) == (counts.offered, counts.skipped, counts.accepted)
+
+
+@pytest.mark.parametrize(("again", "ends"), [(False, (1, 1)), (True, (2, 0))])
+def test_two_runs_at_the_same_time_take_a_frame_once_unless_told_otherwise(
+    world, listed, tmp_path, again, ends
+):
+    engine = world.engine({"a": odd_ones})
+    with Spool(
+        tmp_path / "spool",
+        sinks=["local"],
+        ledger=SqliteLedger({}, scope="test"),
+        clock=world.clock,
+        limits=SpoolLimits(min_free_bytes=0),
+    ) as spool:
+        engine._acceptor = spool
+
+        def run(*names):
+            Runner(
+                engine=engine,
+                predictor=None,
+                seen=None if again else spool.seen,
+                wait_for_room=lambda: False,
+                clock=world.clock,
+            ).run(
+                [BoundSource(name="cam", source=listed(*names))],
+                stop=threading.Event(),
+                progress=lambda _: None,
+            )
+
+        # The other run overtakes this one, which has both frames in hand.
+        run("1", "2", lambda: run("1", "2"))
+        counts = world.tally.counts({})
+
+    assert ends == (counts.accepted, counts.dropped.get("seen_meanwhile", 0))
+    assert (4, 2, 0) == (counts.offered, counts.not_selected, counts.queued)
 
 
 def test_a_rejection_with_numbers_of_numpy_is_written_to_a_real_spool(world, listed, tmp_path):

@@ -68,7 +68,10 @@ def test_the_first_fault_alone_is_reported_with_its_traceback(world):
         evaluate(sampler, frame_id=f"frame-{n}")
     [(text, exc)] = world.reports
 
-    assert "strategy 'bad' (plugin 'plug'): frame 'frame-0': RuntimeError: boom" == text
+    assert (
+        "strategy 'bad' (plugin 'plug'): frame 'frame-0': RuntimeError: boom: repair or update the "
+        "plugin, or take the strategy out"
+    ) == text
     assert isinstance(exc, RuntimeError)
     assert exc.__traceback__ is not None
 
@@ -87,10 +90,13 @@ def test_twenty_faults_in_a_row_switch_a_strategy_off_and_say_so(world):
     assert slot.tally.disabled
     assert (20, 20) == (slot.tally.counts().failed, slot.tally.counts().evaluated)
     assert [
-        "strategy 'bad' (plugin 'plug'): frame 'frame-1': RuntimeError: boom",
+        (
+            "strategy 'bad' (plugin 'plug'): frame 'frame-1': RuntimeError: boom: repair or update "
+            "the plugin, or take the strategy out"
+        ),
         (
             "strategy 'bad' (plugin 'plug') is switched off after 20 faults in a row; the last was "
-            "RuntimeError: boom"
+            "RuntimeError: boom: repair or update the plugin, or take the strategy out"
         ),
     ] == [text for text, _ in world.reports]
     assert world.reports[1][1] is None
@@ -139,7 +145,8 @@ def test_what_is_no_verdict_is_a_fault(world, answer, message):
 
     assert [] == verdicts
     assert 1 == slot.tally.counts().failed
-    assert [f"strategy 'bad' (plugin 'plug'): frame 'frame-1': {message}"] == [
+    remedy = "repair or update the plugin, or take the strategy out"
+    assert [f"strategy 'bad' (plugin 'plug'): frame 'frame-1': {message}: {remedy}"] == [
         text for text, _ in world.reports
     ]
 
@@ -207,8 +214,8 @@ def test_a_strategy_is_asked_about_what_the_configuration_says_of_it(world, yes)
         tally=Tally(["a"]).strategy("a"),
     )
 
-    assert slot.eligible(sample_detections())
-    assert not slot.eligible(CLASSES)
+    assert evaluate(world.sampler(slot), sample_detections())
+    assert not evaluate(world.sampler(slot), CLASSES)
 
 
 def recording_slot(world, built, **traits):
@@ -265,7 +272,7 @@ def test_a_stateful_strategy_that_cannot_be_built_is_a_fault(world, yes):
     verdicts = evaluate(world.sampler(slot))
 
     assert [] == verdicts
-    assert re.search(r"frame 'frame-1': OSError: no state$", world.reports[0][0])
+    assert re.search(r"frame 'frame-1': OSError: no state: repair", world.reports[0][0])
 
 
 def test_threads_that_bring_a_sources_first_frames_share_one_instance(world):

@@ -83,6 +83,7 @@ class HttpReply:
         content: The body, at most `MAX_REPLY_BYTES`; the beginning of it where the status says no.
         scrub: Takes out the secrets that the server may have repeated.
         wording: How to speak of the server.
+        received_at: When it came, as UTC epoch seconds of our own clock; None if unknown.
     """
 
     asked: str
@@ -91,11 +92,12 @@ class HttpReply:
     content: bytes = field(repr=False)
     scrub: Scrubber = field(repr=False)
     wording: Wording = field(repr=False)
+    received_at: float | None = None
 
     @property
     def retry_after_s(self) -> float | None:
         """Seconds that the server asks us to wait, or None."""
-        return retry_after_s(self.headers)
+        return retry_after_s(self.headers, received_at=self.received_at)
 
     def document(self) -> Mapping[str, Any]:
         """Return the JSON object that the body is.
@@ -152,25 +154,35 @@ class HttpReply:
         return repr(_shortened(self.scrub(self.content.decode("utf-8", "replace"))))
 
 
-def retry_after_s(headers: Mapping[str, str]) -> float | None:
+def retry_after_s(headers: Mapping[str, str], *, received_at: float | None = None) -> float | None:
     """Return the seconds that ``Retry-After`` asks for, or None where it does not.
 
     A date is measured from the server's own ``Date``: our clock may be wrong, and theirs is the one
-    that counts. More than `MAX_RETRY_AFTER_S` is taken for that.
+    that counts; ours stands in where the server does not tell its own. More than
+    `MAX_RETRY_AFTER_S` is taken for that.
 
     Args:
         headers: The headers of an answer; names in the usual or in lower case.
+        received_at: When it came, as UTC epoch seconds of our clock; None to go by theirs alone.
     """
     value = _header(headers, "Retry-After").strip()
     if value.isascii() and value.isdigit():
         return min(float(value), MAX_RETRY_AFTER_S)
-    try:
-        until, now = (parsedate_to_datetime(text) for text in (value, _header(headers, "Date")))
-        wait_s = (until - now).total_seconds()
-    # No date; only one of the two with a time zone; a year that no calendar has.
-    except (ValueError, TypeError, OverflowError):
+    until, now = _moment(value), _moment(_header(headers, "Date"))
+    if now is None:
+        now = received_at
+    if until is None or now is None:
         return None
-    return min(max(0.0, wait_s), MAX_RETRY_AFTER_S)
+    return min(max(0.0, until - now), MAX_RETRY_AFTER_S)
+
+
+def _moment(text: str) -> float | None:
+    """Return a date as UTC epoch seconds; None for anything else, and for one without a zone."""
+    try:
+        date = parsedate_to_datetime(text)
+        return None if date.tzinfo is None else date.timestamp()
+    except (ValueError, TypeError, OverflowError):  # the last for a year that no calendar has
+        return None
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

@@ -7,7 +7,8 @@ are not in flight any more: neither ``__cause__`` nor ``__context__`` leads back
 import os
 import re
 import threading
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ class HttpClient:
         headers: Other headers of every request.
         timeouts: How long a request may take.
         wording: How messages speak of the server.
+        now: Tells UTC epoch seconds, for a ``Retry-After`` that is a date.
     """
 
     def __init__(  # noqa: PLR0913 - every one has its default, keyword-only
@@ -68,6 +70,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
         wording: Wording | None = None,
+        now: Callable[[], float] = time.time,  # what servers mean is real time
     ) -> None:
         in_headers, in_query = dict(secret_headers or {}), dict(secret_query or {})
         hide_parameters_in_logs(in_query)
@@ -78,6 +81,7 @@ class HttpClient:
         self._ca_file = ca_file
         self._timeouts = timeouts or Timeouts()
         self._wording = wording or Wording()
+        self._now = now
         self._local = threading.local()
         # Without a lock, which a fork could leave locked: adding one and listing all are atomic.
         self._lines: WeakValueDictionary[int, _Line] = WeakValueDictionary()
@@ -138,6 +142,7 @@ class HttpClient:
             content=content,
             scrub=self._scrub,
             wording=self._wording,
+            received_at=self._now(),
         )
         if status < 200:
             return reply.malformed("no answer that is final")

@@ -49,7 +49,11 @@ def sink_error(
     if failure.kind == "configuration" or status in _PAUSING or status in pausing:
         return SinkPausedError(message)
     if status is None or status in _PASSING or (status >= 500 and status not in _NEVER):
-        return TransientSinkError(message, retry_after_s=failure.retry_after_s)
+        return TransientSinkError(
+            message,
+            retry_after_s=failure.retry_after_s,
+            may_be_stored=status not in _PASSING,  # without an answer, or after a fault, who knows
+        )
     return PermanentSinkError(message)
 
 

@@ -4,7 +4,7 @@ import logging
 import random
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from al_framework.api import (
     Checkpoint,
@@ -20,6 +20,7 @@ from al_framework.api import (
 from al_framework.pipeline.delivery.breaker import Breaker, Permit, Setback
 from al_framework.pipeline.delivery.checkpoint import LeaseCheckpoint
 from al_framework.pipeline.delivery.retry import RetryRules
+from al_framework.pipeline.reasons import Reasons
 from al_framework.pipeline.spool import CorruptItemError, Deliveries, Lease
 
 KEPT_LAGS = 1000
@@ -28,6 +29,7 @@ _LOG = logging.getLogger(__name__)
 
 Deliver: TypeAlias = Callable[[Datapoint, Checkpoint], Receipt]
 OnDelivered: TypeAlias = Callable[[str, Datapoint, Receipt], None]
+_GivenUp: TypeAlias = Literal["refused", "attempts", "age", "fault", "crash", "corrupt"]
 
 
 class Courier:
@@ -64,10 +66,20 @@ class Courier:
         self._rng = rng
         self._clock = clock
         self._on_delivered = on_delivered
+        self._given_up = Reasons()
+        self._retries = Reasons()
         self._troubled: set[str] = set()  # of which somebody was told
         self._told_at: dict[str, float] = {}
         self._reported: set[tuple[str, type[BaseException]]] = set()
         self.lags: Mapping[str, deque[float]] = {name: deque(maxlen=KEPT_LAGS) for name in sinks}
+
+    def told(self, sink: str) -> Mapping[str, Any]:
+        """Return what the counts of a sink hold that the spool does not know."""
+        return {
+            "given_up": self._given_up.of(sink),
+            "retries": self._retries.of(sink),
+            "trouble": self._breakers[sink].last_error or "",
+        }
 
     def run(self, lease: Lease, permit: Permit, *, is_ours: bool) -> None:
         """Make one attempt and end the lease.
@@ -95,12 +107,12 @@ class Courier:
     def _attempt(self, lease: Lease, permit: Permit, *, is_ours: bool) -> None:
         if lease.crashes >= self._rules.max_crashes:
             reason = f"crash: the process died {lease.crashes} times in a row while it delivered it"
-            self._give_up(lease, reason)
+            self._give_up(lease, reason, kind="crash")
             return
         try:
             datapoint = self._deliveries.load(lease)
         except CorruptItemError as exc:
-            self._give_up(lease, f"corrupt: {exc}")
+            self._give_up(lease, f"corrupt: {exc}", kind="corrupt")
             return
         checkpoint = LeaseCheckpoint(self._deliveries, lease)
         outcome = self._hand_over(lease, datapoint, checkpoint)
@@ -135,7 +147,7 @@ class Courier:
             case PermanentSinkError():
                 # It works; it only does not want this one.
                 self._breakers[lease.sink].succeed(permit)
-                self._give_up(lease, str(exc))
+                self._give_up(lease, str(exc), kind="refused")
             case SinkPausedError():
                 self._pause(lease, permit, exc)
             case _:  # a SpoolError among them, of a spool of its own
@@ -155,29 +167,36 @@ class Courier:
         if asked_s is not None:
             asked_s = self._rules.requested_s(asked_s)
         setback = self._setback(lease, permit, str(exc), asked_s=asked_s)
-        reason = self._is_enough(lease, setback)
-        if reason is not None:
-            self._give_up(lease, f"{reason}, the last of which: {exc}")
+        enough = self._is_enough(lease, setback)
+        if enough is not None:
+            kind, reason = enough
+            text = f"{reason}, the last of which: {exc}"
+            self._give_up(lease, text, kind=kind, is_refused=not exc.may_be_stored)
             return
         delay_s = self._delay_s(lease, setback)
         _LOG.debug(
             "sink %r: datapoint %r waits %.1f s: %s", lease.sink, lease.item_id, delay_s, exc
         )
-        self._deliveries.put_back(lease, reason=str(exc), delay_s=delay_s, counts=setback.counts)
+        self._deliveries.put_back(
+            lease,
+            reason=str(exc),
+            delay_s=delay_s,
+            counts=setback.counts,
+            is_refused=not exc.may_be_stored,
+        )
+        self._retries.count(lease.sink, "transient" if asked_s is None else "retry_after")
 
-    def _is_enough(self, lease: Lease, setback: Setback) -> str | None:
+    def _is_enough(self, lease: Lease, setback: Setback) -> tuple[_GivenUp, str] | None:
         """Tell why a datapoint is given up, if it is: it fails and its sink works."""
         if not setback.counts:
             return None
         failures = lease.attempts + 1
         if failures >= self._rules.max_attempts:
-            return f"gave up after {failures} attempts"
+            return "attempts", f"gave up after {failures} attempts"
         active_s = self._breakers[lease.sink].active_s(self._clock.monotonic())
         if active_s - lease.active_at >= self._rules.max_age_s:
-            return (
-                f"gave up after {self._rules.max_age_s / 3600:g} hours of trying and {failures}"
-                " attempts"
-            )
+            hours = f"{self._rules.max_age_s / 3600:g} hours"
+            return "age", f"gave up after {hours} of trying and {failures} attempts"
         return None
 
     def _pause(self, lease: Lease, permit: Permit, exc: SinkPausedError) -> None:
@@ -191,7 +210,7 @@ class Courier:
                 pause_s,
                 exc,
             )
-        self._deliveries.put_back(lease, reason=str(exc))
+        self._deliveries.put_back(lease, reason=str(exc), is_refused=True)
 
     def _fault(self, lease: Lease, permit: Permit, exc: BaseException) -> None:
         self._report(lease.sink, exc)
@@ -199,7 +218,8 @@ class Courier:
         setback = self._setback(lease, permit, text, is_told=True)
         faults = lease.faults + 1
         if setback.counts and faults >= self._rules.max_faults:
-            self._give_up(lease, f"failed {faults} times unexpectedly, at last with {text}")
+            reason = f"failed {faults} times unexpectedly, at last with {text}"
+            self._give_up(lease, reason, kind="fault", is_refused=False)
             return
         self._deliveries.put_back(
             lease,
@@ -208,6 +228,7 @@ class Courier:
             counts=setback.counts,
             is_fault=True,
         )
+        self._retries.count(lease.sink, "fault")
 
     def _put_off(self, lease: Lease, exc: Exception) -> None:
         """Have a datapoint wait that cannot be dealt with, ever longer."""
@@ -224,6 +245,7 @@ class Courier:
         self._reported.add(kind)
         delay_s = self._rules.backoff_s(lease.tries, self._rng)
         self._deliveries.put_back(lease, reason=text, delay_s=delay_s, counts=False)
+        self._retries.count(lease.sink, "unexpected")
 
     def _setback(
         self,
@@ -276,8 +298,11 @@ class Courier:
             exc_info=traceback,
         )
 
-    def _give_up(self, lease: Lease, reason: str) -> None:
-        self._deliveries.give_up(lease, reason)
+    def _give_up(
+        self, lease: Lease, reason: str, *, kind: _GivenUp, is_refused: bool = True
+    ) -> None:
+        self._deliveries.give_up(lease, reason, is_refused=is_refused)
+        self._given_up.count(lease.sink, kind)
         _LOG.warning("sink %r: datapoint %r is given up: %s", lease.sink, lease.item_id, reason)
 
     def _notify(self, lease: Lease, datapoint: Datapoint, receipt: Receipt) -> None:

@@ -219,10 +219,7 @@ class Delivery:
             SpoolError: The spool cannot be read.
         """
         counts = self._spool.counts()
-        return {
-            sink: replace(counts[sink], trouble=breaker.last_error or "")
-            for sink, breaker in self._breakers.items()
-        }
+        return {sink: replace(counts[sink], **self._courier.told(sink)) for sink in self._breakers}
 
     def health(self) -> Mapping[str, SinkHealth]:
         """Return by sink how it is at the moment, whoever delivers.
@@ -327,7 +324,7 @@ class Delivery:
         if turn is None or not self._lead.has_resigned:
             return turn
         try:
-            self._deliveries.put_back(turn.lease, reason="closed")
+            self._deliveries.put_back(turn.lease, reason="closed", is_refused=True)  # not tried
         except LeaseLostError:
             pass  # it was taken before that
         finally:

@@ -22,8 +22,9 @@ _SHORTEST_SECRET: Final = 4  # a shorter one would blank out half of every messa
 class RedisLink:
     """Runs scripts on one server, for one thread at a time.
 
-    After a failure the server is left alone for a few seconds, in which every call fails at once;
-    then the next call tries it again.
+    One failure costs the call that met it and no other: a server that writes to its disk may be
+    late once. After a second one in a row it is left alone for a few seconds, in which every call
+    fails at once; then the next call tries it again.
 
     Args:
         url: The server's address.
@@ -134,8 +135,9 @@ class RedisLink:
         if self._down is None:
             text = "%s: %s; frames that need a limit are not taken until it answers"
             logger.warning(text, self.name, failure)
+        else:
+            self._rests_until = self._clock.monotonic() + REST_S
         self._down = failure
-        self._rests_until = self._clock.monotonic() + REST_S
         if self._client is not None:
             # Whatever is on the way would be taken for the answer to the next question.
             self._client.connection_pool.disconnect()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from al_framework.api import Clock
 from al_framework.api.codec import decision_to_dict
 from al_framework.pipeline.limits.base import Ledger
+from al_framework.pipeline.reasons import Reasons
 from al_framework.pipeline.spool.batches import take_place
 from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
@@ -23,7 +24,7 @@ from al_framework.pipeline.spool.items import Row, encode_meta, insert_item
 from al_framework.pipeline.spool.prepaying import Prepaid
 from al_framework.pipeline.spool.records import Acceptance, Candidate, Place, SeenFrame
 from al_framework.pipeline.spool.room import Room
-from al_framework.pipeline.spool.seen import forget_passing, remember
+from al_framework.pipeline.spool.seen import forget_passing, is_seen, remember
 
 _LOG = logging.getLogger(__name__)
 _TIMES = 256  # groups of which it is remembered how long the disk took
@@ -68,6 +69,7 @@ class Acceptor:
         sinks: As for `Spool`.
         ledger: As for `Spool`.
         clock: As for `Spool`.
+        evictions: Counts what had to make room.
         failpoint: As for `Spool`.
     """
 
@@ -80,6 +82,7 @@ class Acceptor:
         sinks: Sequence[str],
         ledger: Ledger,
         clock: Clock,
+        evictions: Reasons,
         failpoint: Callable[[str], None],
     ) -> None:
         self._database = database
@@ -88,6 +91,7 @@ class Acceptor:
         self._sinks = tuple(sinks)
         self._ledger = ledger
         self._clock = clock
+        self._evictions = evictions
         self._failpoint = failpoint
         self._times: deque[float] = deque(maxlen=_TIMES)
 
@@ -130,7 +134,11 @@ class Acceptor:
         return [answer for answer in answers if answer is not None], group.ending
 
     def clear(self, ending: Ending) -> None:
-        """Remove the group files of datapoints that were evicted; the caller holds the lock."""
+        """Remove the group files of datapoints that were evicted, and count those.
+
+        The rows are committed, and the caller holds the lock.
+        """
+        self._evictions.count_all(ending.evicted)
         if ending.files:
             self._failpoint("evicted")
         for file in ending.files:
@@ -139,6 +147,10 @@ class Acceptor:
     def _enter(
         self, tx: sqlite3.Connection, entry: Candidate | SeenFrame, group: _Group
     ) -> Acceptance | None:
+        if entry.unless_seen is not None and is_seen(tx, entry.unless_seen):
+            if isinstance(entry, SeenFrame):
+                return None
+            return Acceptance(item_id=entry.item_id, status="seen_meanwhile")
         if isinstance(entry, SeenFrame):
             remember(
                 tx,

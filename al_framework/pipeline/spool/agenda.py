@@ -1,4 +1,8 @@
-"""What is to be delivered, and when: questions that cost a look and no lock."""
+"""What is to be delivered, and when: questions that cost a look and no lock.
+
+A date is that of the process that wrote it, and clocks of processes differ after one was set. So
+what was never tried is due at once: nobody has put it off, whatever its date says.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -28,13 +32,21 @@ class Agenda:
         Raises:
             SpoolError: The index cannot be read.
         """
+        now = self._clock.time()
         with translated(self._directory), self._database.read() as tx:
             row = tx.execute(
                 """SELECT due FROM delivery WHERE sink = ? AND state = 0 AND owner IS NULL
                 ORDER BY due, number LIMIT 1""",
                 (sink,),
             ).fetchone()
-        return None if row is None else float(row[0])
+            if row is None or row[0] <= now:
+                return None if row is None else float(row[0])
+            fresh = tx.execute(
+                """SELECT 1 FROM delivery WHERE sink = ? AND state = 0 AND tries = 0
+                AND owner IS NULL LIMIT 1""",
+                (sink,),
+            ).fetchone()
+        return float(row[0]) if fresh is None else now
 
     def is_due(self, sink: str) -> bool:
         """Tell whether `take` would return a lease.
@@ -71,9 +83,10 @@ class Agenda:
         """
         with translated(self._directory), self._database.read() as tx:
             rows = tx.execute(
-                """SELECT sink, state, CASE WHEN owner IS NULL THEN due END
-                FROM delivery JOIN item USING (number) WHERE item_id = ? ORDER BY sink""",
-                (item_id,),
+                """SELECT sink, state, CASE WHEN owner IS NOT NULL THEN NULL
+                    WHEN tries = 0 THEN min(due, ?2) ELSE due END
+                FROM delivery JOIN item USING (number) WHERE item_id = ?1 ORDER BY sink""",
+                (item_id, self._clock.time()),
             ).fetchall()
         if not rows:
             return None

@@ -11,6 +11,8 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+# With less than this on the disk the ballast is used up before the index needs it.
+INDEX_NEEDS_BYTES = 1 << 20
 _LOG = logging.getLogger(__name__)
 _CHUNK = bytes(1 << 16)
 

@@ -14,11 +14,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 from al_framework.api import Clock, SpoolDiskFullError, SpoolError
 from al_framework.pipeline.crossing import Crossing
 from al_framework.pipeline.forking import tell_after_fork, tell_around_fork
-from al_framework.pipeline.spool.ballast import Ballast
+from al_framework.pipeline.spool.ballast import INDEX_NEEDS_BYTES, Ballast
 from al_framework.pipeline.spool.failpoints import Failpoint
 from al_framework.pipeline.spool.locking import FileLock
 from al_framework.pipeline.spool.soundness import connect, is_damage, is_sound, set_aside
@@ -26,8 +27,9 @@ from al_framework.pipeline.spool.soundness import connect, is_damage, is_sound, 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # What SQLite answers when a quota or a limit of the process is reached, and not the disk's end.
 _CANNOT_WRITE = sqlite3.SQLITE_IOERR_WRITE
-# With less than this on the disk the ballast is used up before the index needs it.
-_INDEX_NEEDS_BYTES = 1 << 20
+# What SQLite answers, among other troubles, without room for its log or its shared memory.
+_VAGUE = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
+_LOG_NEEDS_BYTES = 1 << 16
 _FORK_WAIT_S = 5.0
 _LOG_BYTES = 8 << 20  # twice what SQLite lets it grow to before a checkpoint
 
@@ -39,7 +41,14 @@ def translated(directory: Path) -> Iterator[None]:
         yield
     except (OSError, sqlite3.Error) as exc:
         code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL or getattr(exc, "errno", None) in _NO_ROOM:
+        lacks = _lacking(directory)
+        is_full = code == sqlite3.SQLITE_FULL or getattr(exc, "errno", None) in _NO_ROOM
+        if lacks == "files" and (is_full or code in _VAGUE):
+            raise SpoolDiskFullError(
+                f"spool '{directory}': the disk can hold no further file ({exc}); remove some from"
+                " it"
+            ) from exc
+        if is_full or (lacks and code in _VAGUE):
             raise SpoolDiskFullError(
                 f"spool '{directory}': the disk is full ({exc}); make room on it"
             ) from exc
@@ -295,7 +304,7 @@ class Database:
 
     def _make_room(self) -> None:
         disk = os.statvfs(self._directory)
-        if disk.f_bavail * disk.f_frsize < _INDEX_NEEDS_BYTES:
+        if disk.f_bavail * disk.f_frsize < INDEX_NEEDS_BYTES:
             self._ballast.release()
 
     def _commit(self, tx: sqlite3.Connection) -> None:
@@ -361,6 +370,17 @@ class Database:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
+
+
+def _lacking(directory: Path) -> Literal["bytes", "files", ""]:
+    """Tell what the disk has run out of, if it has."""
+    try:
+        disk = os.statvfs(directory)
+    except OSError:  # it has worse troubles
+        return ""
+    if disk.f_bavail * disk.f_frsize < _LOG_NEEDS_BYTES:
+        return "bytes"
+    return "files" if disk.f_files and not disk.f_favail else ""  # some do not count them
 
 
 def _is_full(exc: sqlite3.Error) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 
 from al_framework.api import Clock, Datapoint, SpoolError
 from al_framework.pipeline.limits.base import Ledger
+from al_framework.pipeline.reasons import Reasons
 from al_framework.pipeline.spool.ageing import is_believable
 from al_framework.pipeline.spool.database import Database, translated
 from al_framework.pipeline.spool.directory import GroupFiles
@@ -80,6 +81,7 @@ class DeadLetters:
         clock: Time.
         life: Tells the number of this process's life with the spool.
         limits: How many to keep, and for how long.
+        evictions: Counts those that are removed.
         failpoint: As for `Spool`.
     """
 
@@ -92,6 +94,7 @@ class DeadLetters:
         clock: Clock,
         life: Callable[[], int],
         limits: SpoolLimits,
+        evictions: Reasons,
         failpoint: Failpoint = no_failpoint,
     ) -> None:
         self._database = database
@@ -100,6 +103,7 @@ class DeadLetters:
         self._clock = clock
         self._life = life
         self._limits = limits
+        self._evictions = evictions
         self._failpoint = failpoint
         self._retrial = Retrial(
             database, files, ledger=ledger, clock=clock, life=life, failpoint=failpoint
@@ -262,6 +266,7 @@ class DeadLetters:
                     count += self._bury(tx, item_id, sink, ending)
                 self._failpoint("buried")
             self._failpoint("dropped")
+            self._evictions.count_all(ending.evicted)
             ending.clear(self._files, self._clock.time())
         return count
 
@@ -274,6 +279,7 @@ class DeadLetters:
             if is_living(tx, life):
                 add_to_tally(tx, life, name, "dead", -1)
                 add_to_tally(tx, life, name, "evicted")
+                ending.evicted.append((name, "dead_letter"))
             tx.execute(
                 f"UPDATE delivery SET state = {EVICTED} WHERE number = ? AND sink = ?",  # noqa: S608 - constant
                 (number, name),

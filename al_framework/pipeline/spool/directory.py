@@ -4,6 +4,7 @@ Layout: ``spool.db`` (index), ``write.lock``, ``deliver.lock``, ``obj/YYYYMMDDHH
 ``ballast`` while there is something to deliver; ``damaged`` for files that cannot be read.
 """
 
+import heapq
 import itertools
 import os
 import stat
@@ -132,6 +133,23 @@ class GroupFiles:
                     if path.suffix == SUFFIX and path.is_file() and not path.is_symlink():
                         yield f"{hour.name}/{path.name}"
 
+    def after(self, file: str, count: int) -> Sequence[str]:
+        """Return the first group files whose names come after one, in order; no more in memory.
+
+        Args:
+            file: As the index would know it; empty to begin.
+            count: So many at most.
+        """
+        found: list[str] = []
+        first_hour = file.partition("/")[0]
+        for hour in _entries(self._root):
+            if len(found) == count:
+                break
+            if hour.name >= first_hour and not hour.is_symlink():
+                names = (name for name in _names(hour) if name > file)
+                found += heapq.nsmallest(count - len(found), names)
+        return found
+
     def keep_copy(self, file: str) -> Path:
         """Keep a group file for a person under a second name, and return where that is."""
         target = self._aside(file)
@@ -175,6 +193,14 @@ def _entries(directory: Path) -> Sequence[Path]:
         return sorted(directory.iterdir())
     except (FileNotFoundError, NotADirectoryError):  # removed while somebody was looking
         return ()
+
+
+def _names(hour: Path) -> Iterator[str]:
+    """Yield the group files of an hour in no order, one at a time."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(hour) as entries:
+        for entry in entries:
+            if entry.name.endswith(SUFFIX) and entry.is_file(follow_symlinks=False):
+                yield f"{hour.name}/{entry.name}"
 
 
 def _make_durably(directory: Path) -> None:

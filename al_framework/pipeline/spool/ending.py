@@ -12,7 +12,8 @@ from al_framework.api import AlFrameworkError, Target
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.batches import give_place_back
 from al_framework.pipeline.spool.directory import GroupFiles
-from al_framework.pipeline.spool.records import BatchKey
+from al_framework.pipeline.spool.records import BatchKey, Lease
+from al_framework.pipeline.spool.schema import DEAD
 from al_framework.pipeline.spool.seen import deliveries_of, record_results
 
 _LOG = logging.getLogger(__name__)
@@ -26,10 +27,12 @@ class Ending:
     Attributes:
         files: Group files that nobody needs any more; to be removed under the spool's lock.
         tokens: Credits to give back outside it, by ledgers that are not part of the transaction.
+        evicted: Sinks that lost a datapoint, each with the policy that removed it.
     """
 
     files: list[str] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    evicted: list[tuple[str, str]] = field(default_factory=list)
 
     def conclude(self, tx: sqlite3.Connection, number: int, ledger: Ledger) -> None:
         """Give back what a datapoint took, and remove it unless a sink has refused it.
@@ -93,6 +96,22 @@ def note_token(tx: sqlite3.Connection, item_id: str, token: str) -> None:
     """Note by which token a datapoint has paid, where that is not its own name."""
     tx.execute(
         "INSERT OR REPLACE INTO note (name, value) VALUES (?, ?)", (_PAID_BY + item_id, token)
+    )
+
+
+def note_stored(tx: sqlite3.Connection, lease: Lease, status: object) -> None:
+    """Note whether a sink that has ended with a datapoint holds its picture, if anybody can know.
+
+    A duplicate at a later try may be our own earlier copy whose answer was lost. Of a datapoint
+    that was given up, a checkpoint tells that the sink had begun to store it, and any try that was
+    not refused may have stored it: the answer came too late, say, or the process died.
+    """
+    certain = status == "created" or (status == "duplicate" and lease.tries > 1)
+    tx.execute(
+        """UPDATE delivery
+        SET stored = ?1 OR (state = ?2 AND (checkpoint <> '{}' OR tries > refusals))
+        WHERE number = ?3 AND sink = ?4""",
+        (certain, DEAD, lease.number, lease.sink),
     )
 
 

@@ -59,12 +59,15 @@ def overdue(tx: sqlite3.Connection, before: float) -> list[int]:
 
 def evict(
     tx: sqlite3.Connection, number: int, *, reason: str, ledger: Ledger, ending: Ending
-) -> None:
+) -> list[str]:
     """Remove a datapoint: its credit returns to its own window, its place to its batch.
 
     Not those of one that was ever handed to a sink: the answer may be what got lost, and not the
     picture. It goes all the same, since a sink that answers nobody would fill the spool with what
     has been tried once, and its credit stays spent, so the budget holds.
+
+    Returns:
+        The sinks that lost it.
     """
     rows = tx.execute("SELECT sink, life FROM delivery WHERE number = ?", (number,)).fetchall()
     for sink, life in rows:
@@ -74,3 +77,4 @@ def evict(
         (EVICTED, json.dumps({"reason": reason}), number),
     )
     ending.conclude(tx, number, ledger)
+    return [sink for sink, _ in rows]

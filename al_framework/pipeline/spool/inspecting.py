@@ -74,9 +74,11 @@ def _inspected(directory: Path, index: Path, now: float) -> Inspection:
 
 
 def _connect(index: Path) -> sqlite3.Connection:
-    # Where nobody has it open there is no log, and SQLite would leave an empty one behind. Who
-    # begins to write in this very moment can make the answer wrong, and nothing else.
-    is_open = Path(f"{index}-wal").exists()
+    # Where nobody has it open there is no log, and SQLite would leave an empty one behind, or fail
+    # on a full disk. Who begins to write in this very moment can make the answer wrong, and nothing
+    # else.
+    log = Path(f"{index}-wal")
+    is_open = log.exists() and log.stat().st_size > 0
     uri = f"file:{quote(str(index))}?{'mode=ro' if is_open else 'immutable=1'}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     connection.execute("PRAGMA trusted_schema = OFF")

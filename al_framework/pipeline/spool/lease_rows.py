@@ -11,7 +11,7 @@ from al_framework.pipeline.spool.records import Lease, Place
 
 def read_lease(tx: sqlite3.Connection, row: tuple[Any, ...], *, sink: str, owner: str) -> Lease:
     """Return the lease that a row of ``delivery`` stands for, with where its datapoint lies."""
-    number, attempts, tries, faults, checkpoint, crashes, active_at = row
+    number, attempts, tries, faults, checkpoint, crashes, active_at, refusals = row
     item_id, file, offset, image_bytes, meta_bytes, accepted_at = tx.execute(
         """SELECT item_id, file, offset, image_bytes, meta_bytes, accepted_at
         FROM item WHERE number = ?""",
@@ -31,6 +31,7 @@ def read_lease(tx: sqlite3.Connection, row: tuple[Any, ...], *, sink: str, owner
         accepted_at=read_number(accepted_at),
         crashes=int(read_number(crashes)),
         active_at=read_number(active_at),
+        refusals=int(read_number(refusals)),
     )
 
 

@@ -24,7 +24,7 @@ from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.agenda import Agenda
 from al_framework.pipeline.spool.database import Database, translated
 from al_framework.pipeline.spool.directory import GroupFiles
-from al_framework.pipeline.spool.ending import Ending
+from al_framework.pipeline.spool.ending import Ending, note_stored
 from al_framework.pipeline.spool.groupfile import read_item
 from al_framework.pipeline.spool.items import decode_meta
 from al_framework.pipeline.spool.lease_rows import read_lease, read_number
@@ -39,13 +39,17 @@ MAX_DELAY_S = 3600.0
 # What is wrong with this process or its machine, and not with a file.
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
 _LOG = logging.getLogger(__name__)
-_FREE = "sink = ?3 AND state = 0 AND owner IS NULL AND due <= ?4"
+_FREE = "FROM delivery WHERE sink = ?3 AND state = 0 AND owner IS NULL"
 _FIRST = "ORDER BY due, number LIMIT 1"
+# In these words, so that SQLite finds suspects and fresh ones by indexes of their own.
 _PICK = {
-    "any": f"{_FREE} {_FIRST}",
-    # In these words, so that SQLite finds them by their own index.
-    "suspect": f"{_FREE} AND crashes > 0 {_FIRST}",
-    "named": f"{_FREE} AND number = (SELECT number FROM item WHERE item_id = ?6)",  # noqa: S608 - constant
+    # What was never tried waits for no date, see `Agenda`; only where nothing else is due is it
+    # asked for, so that datapoints of all processes have their turn.
+    "any": f"""coalesce((SELECT number {_FREE} AND due <= ?4 {_FIRST}),
+        (SELECT number {_FREE} AND tries = 0 {_FIRST}))""",
+    "suspect": f"(SELECT number {_FREE} AND due <= ?4 AND crashes > 0 {_FIRST})",
+    "named": f"""(SELECT number {_FREE} AND (due <= ?4 OR tries = 0)
+        AND number = (SELECT number FROM item WHERE item_id = ?6))""",  # noqa: S608 - constant
 }
 
 
@@ -111,9 +115,11 @@ class Deliveries(Agenda):
             with self._database.transaction() as tx:
                 row = tx.execute(
                     f"""UPDATE delivery SET owner = ?1, lease_until = ?2, tries = tries + 1,
+                        due = min(due, ?4),
                         active_at = CASE WHEN attempts = 0 THEN ?5 ELSE active_at END
-                    WHERE sink = ?3 AND number = (SELECT number FROM delivery WHERE {pick})
-                    RETURNING number, attempts, tries, faults, checkpoint, crashes, active_at""",  # noqa: S608 - one of ours
+                    WHERE sink = ?3 AND number = {pick}
+                    RETURNING number, attempts, tries, faults, checkpoint, crashes, active_at,
+                        refusals""",  # noqa: S608 - one of ours
                     (
                         owner,
                         self._clock.monotonic() + LEASE_S,
@@ -180,16 +186,27 @@ class Deliveries(Agenda):
         result = {"status": receipt.status, "remote_id": receipt.remote_id, "url": receipt.url}
         self._end(lease, DELIVERED, result, attempts=lease.attempts)
 
-    def give_up(self, lease: Lease, reason: str) -> None:
+    def give_up(self, lease: Lease, reason: str, *, is_refused: bool = True) -> None:
         """End a delivery: the sink will never take the datapoint, which is kept for a person.
+
+        Args:
+            lease: The lease, which ends.
+            reason: Why, for a person.
+            is_refused: Whether it is certain that this try has left no picture at the sink.
 
         Raises:
             LeaseLostError: Another worker has the datapoint.
             SpoolError: The index cannot be written.
         """
-        self._end(lease, DEAD, {"reason": reason}, attempts=lease.attempts + 1)
+        self._end(
+            lease,
+            DEAD,
+            {"reason": reason},
+            attempts=lease.attempts + 1,
+            refusals=lease.refusals + is_refused,
+        )
 
-    def put_back(
+    def put_back(  # noqa: PLR0913 - what is known of the try, keyword-only
         self,
         lease: Lease,
         *,
@@ -197,6 +214,7 @@ class Deliveries(Agenda):
         delay_s: float | None = None,
         counts: bool = True,
         is_fault: bool = False,
+        is_refused: bool = False,
     ) -> None:
         """Return a datapoint to be tried again, after those that are due by now.
 
@@ -206,6 +224,7 @@ class Deliveries(Agenda):
             delay_s: Seconds from now; None if it was not really tried.
             counts: Whether it is one failure more of this datapoint; not while its sink is down.
             is_fault: Whether the sink failed in a way that no sink should.
+            is_refused: As for `give_up`.
 
         Raises:
             LeaseLostError: Another worker has the datapoint.
@@ -215,6 +234,7 @@ class Deliveries(Agenda):
             "result": json.dumps({"reason": reason}),
             "due": self._clock.time() + (delay_s or 0.0),
             "crashes": 0,  # in a row: this try has ended in another way
+            "refusals": lease.refusals + is_refused,
         }
         if delay_s is not None and counts:
             changes["attempts"] = lease.attempts + 1
@@ -283,7 +303,8 @@ class Deliveries(Agenda):
                     )
             now = self._clock.time()
             for sink in sinks:
-                # What was never tried was put off by nobody: its writer's clock is ahead of ours.
+                # What was never tried was put off by nobody: its writer's clock is ahead of ours,
+                # and it would come after all that others bring for as long as that.
                 tx.execute(
                     """UPDATE delivery SET due = ?1 WHERE sink = ?2 AND state = 0 AND due > ?1
                     AND (due > ?3 OR tries = 0)""",
@@ -326,7 +347,11 @@ class Deliveries(Agenda):
         return int(row[0])
 
     def _end(
-        self, lease: Lease, state: int, result: Mapping[str, object], *, attempts: int
+        self,
+        lease: Lease,
+        state: int,
+        result: Mapping[str, object],
+        **changes: int,
     ) -> None:
         ending = Ending()
         with translated(self._files.directory), self._database.locked():
@@ -337,12 +362,12 @@ class Deliveries(Agenda):
                     lease,
                     state=state,
                     result=json.dumps(result),
-                    attempts=attempts,
                     ended_at=now,
                     owner=None,
                     lease_until=None,
+                    **changes,
                 )
-                self._note_stored(tx, lease, result.get("status"))
+                note_stored(tx, lease, result.get("status"))
                 add_to_tally(tx, life, lease.sink, "delivered" if state == DELIVERED else "dead")
                 if result.get("status") == "duplicate":
                     add_to_tally(tx, life, lease.sink, "duplicates")
@@ -364,19 +389,6 @@ class Deliveries(Agenda):
             _LOG.log(level, text, self._files.directory, file, exc.strerror or exc)
         else:
             self._keeps_files = False
-
-    def _note_stored(self, tx: sqlite3.Connection, lease: Lease, status: object) -> None:
-        """Note whether the sink holds a picture of ours, as far as anybody can know.
-
-        A duplicate at a later try may be our own earlier copy whose answer was lost. Of a
-        datapoint that was given up, a checkpoint tells that the sink had begun to store it.
-        """
-        certain = status == "created" or (status == "duplicate" and lease.tries > 1)
-        tx.execute(
-            """UPDATE delivery SET stored = ?1 OR (state = ?2 AND checkpoint <> '{}')
-            WHERE number = ?3 AND sink = ?4""",
-            (certain, DEAD, lease.number, lease.sink),
-        )
 
 
 def _is_alive(owner: object) -> bool:

@@ -74,6 +74,7 @@ class Candidate:
         compose: Makes the datapoint once the paying strategy is known.
         key: Where it comes from, to be remembered; None remembers nothing.
         sinks: Where it goes; None for every sink of the spool.
+        unless_seen: It is not taken if this frame was dealt with meanwhile; None asks nothing.
     """
 
     item_id: str
@@ -86,6 +87,7 @@ class Candidate:
     target: Target = field(default_factory=Target)
     key: FrameKey | None = None
     sinks: tuple[str, ...] | None = None
+    unless_seen: FrameKey | None = None
 
     @property
     def batch(self) -> BatchKey:
@@ -102,12 +104,14 @@ class SeenFrame:
         outcome: What became of it: ``not_selected``, ``limited``, ``invalid_image``, …
         detail: Why, as JSON values: the decision, or ``{"error": …}``.
         decided_at: UTC epoch seconds.
+        unless_seen: As for `Candidate`; what was remembered first stands.
     """
 
     key: FrameKey
     outcome: str
     detail: Mapping[str, Any]
     decided_at: float
+    unless_seen: FrameKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +122,7 @@ class Acceptance:
         item_id: Which candidate.
         status: ``accepted``, ``limited`` (every taker's limit is spent), ``batch_full``,
             ``limiter_unavailable`` (the server that keeps the limits does not answer),
+            ``seen_meanwhile`` (another run has dealt with the frame since this one began with it),
             ``spool_full`` (what the spool holds is worth more), or another reason why this one was
             not taken though others of its group were.
         strategy: Who paid, if it was accepted.
@@ -129,6 +134,7 @@ class Acceptance:
         "limited",
         "batch_full",
         "limiter_unavailable",
+        "seen_meanwhile",
         "spool_full",
         "disk_full",
         "spool_error",
@@ -169,6 +175,7 @@ class Lease:
         accepted_at: UTC epoch seconds when the datapoint was accepted.
         crashes: How many of the last tries in a row ended with the death of the process.
         active_at: Seconds that the sink had been tried for when the first failure was yet to come.
+        refusals: Tries after which the sink certainly did not hold the picture.
     """
 
     number: int
@@ -184,6 +191,7 @@ class Lease:
     accepted_at: float = 0.0
     crashes: int = 0
     active_at: float = 0.0
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

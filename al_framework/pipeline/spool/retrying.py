@@ -44,16 +44,7 @@ class _Attempt:
 
 
 class Retrial:
-    """Lets dead deliveries wait for their sink again.
-
-    Args:
-        database: The spool's index.
-        files: The spool's group files.
-        ledger: Is asked for a credit.
-        clock: Time.
-        life: Tells the number of this process's life with the spool.
-        failpoint: As for `Spool`.
-    """
+    """Lets dead deliveries wait for their sink again; takes what `DeadLetters` shares with it."""
 
     def __init__(  # noqa: PLR0913 - what it shares with the spool, keyword-only
         self,

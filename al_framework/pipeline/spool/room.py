@@ -3,11 +3,11 @@
 import logging
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from al_framework.api import Clock, SpoolDiskFullError, SpoolFullError
 from al_framework.pipeline.limits.base import Ledger
-from al_framework.pipeline.spool.ballast import Ballast
+from al_framework.pipeline.spool.ballast import INDEX_NEEDS_BYTES, Ballast
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.ending import Ending
 from al_framework.pipeline.spool.evicting import evict, least_useful, oldest
@@ -95,9 +95,11 @@ class Room:
         ending = Ending()
         complaint = self._complaint(tx, items, size)
         if complaint is not None:
+            policy = self._limits.when_full
+            reason = f"evicted: the spool was full (when_full: {policy})"
             for number in self._victims(tx, items, size, utility):
-                reason = f"evicted: the spool was full (when_full: {self._limits.when_full})"
-                evict(tx, number, reason=reason, ledger=self._ledger, ending=ending)
+                sinks = evict(tx, number, reason=reason, ledger=self._ledger, ending=ending)
+                ending.evicted += [(sink, policy) for sink in sinks]
                 if self._complaint(tx, items, size) is None:
                     complaint = None
                     break
@@ -114,12 +116,14 @@ class Room:
         return self._ballast.missing_bytes() > 0
 
     def make_ballast(self) -> None:
-        """Make the ballast if there is room for it; the caller holds the spool's lock."""
-        try:
-            self._files.require_free(self._ballast.missing_bytes(), self._limits.min_free_bytes)
-        except SpoolDiskFullError:
-            return
-        self._ballast.make()
+        """Make the ballast if there is room for it; the caller holds the spool's lock.
+
+        It was ours before it was used up, so nothing is left to others here: on a disk with less
+        than that it is needed most.
+        """
+        with suppress(SpoolDiskFullError):
+            self._files.require_free(self._ballast.missing_bytes() + INDEX_NEEDS_BYTES, 0)
+            self._ballast.make()
 
     def _victims(
         self, tx: sqlite3.Connection, items: int, size: int, utility: float

@@ -125,6 +125,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             DELETE FROM group_file WHERE file = OLD.file AND items = 0;
         END""",
     ),
+    (
+        # What was never tried is due whatever its date says, and is found by this.
+        """CREATE INDEX delivery_fresh ON delivery (sink, due, number)
+            WHERE state = 0 AND tries = 0""",
+        # Tries after which the sink certainly did not hold the picture.
+        "ALTER TABLE delivery ADD COLUMN refusals INTEGER NOT NULL DEFAULT 0",
+    ),
 )
 
 

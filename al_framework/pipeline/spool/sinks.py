@@ -85,6 +85,15 @@ class SinkTable:
                 records[name] = _record(name, values)
         return records
 
+    def names(self) -> tuple[str, ...]:
+        """Return the sinks that were ever written down, in order.
+
+        Raises:
+            SpoolError: The index cannot be read.
+        """
+        with translated(self._directory), self._database.read() as tx:
+            return tuple(name for (name,) in tx.execute("SELECT name FROM sink ORDER BY name"))
+
     def save(self, records: Iterable[SinkRecord]) -> None:
         """Write rows down; durable on return.
 

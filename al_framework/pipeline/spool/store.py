@@ -3,18 +3,15 @@
 import logging
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from al_framework.api import (
-    Clock,
-    FrameKey,
-    SinkCounts,
-    SpoolHealth,
-)
+from al_framework.api import Clock, FrameKey, SinkCounts, SpoolHealth
 from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.limits.base import Ledger
+from al_framework.pipeline.reasons import Reasons
 from al_framework.pipeline.spool.accepting import Acceptor
 from al_framework.pipeline.spool.ballast import Ballast
 from al_framework.pipeline.spool.batches import Batches
@@ -96,12 +93,14 @@ class Spool:
         self._clock = clock
         self._failpoint = failpoint
         self._limits = limits
+        self._evictions = Reasons()
         self._files = GroupFiles(directory)
         self._ballast = Ballast(directory, limits.ballast_bytes)
         self._database = Database(
             directory, self._prepare, ballast=self._ballast, clock=clock, failpoint=failpoint
         )
         room = Room(self._files, self._ballast, limits=limits, ledger=ledger, clock=clock)
+        self._room = room
         acceptor = Acceptor(
             self._database,
             self._files,
@@ -109,6 +108,7 @@ class Spool:
             sinks=self.sinks,
             ledger=ledger,
             clock=clock,
+            evictions=self._evictions,
             failpoint=failpoint,
         )
         self._intake = Intake(
@@ -143,6 +143,7 @@ class Spool:
             clock=clock,
             life=lambda: self._life or 0,
             limits=limits,
+            evictions=self._evictions,
             failpoint=failpoint,
         )
         self.deliveries = Deliveries(
@@ -208,7 +209,9 @@ class Spool:
                         end_life(tx, self._life or 0)
                         (items,) = tx.execute("SELECT items FROM total").fetchone()
                         is_last = not is_anybody_in(tx)
-                    if is_last and not items:
+                    if items:  # the next process may find the disk full
+                        self._room.make_ballast()
+                    elif is_last:
                         self._ballast.remove()
                 self._database.checkpoint()
         finally:
@@ -267,7 +270,8 @@ class Spool:
         if self._last_counts is not None:
             return self._last_counts
         with translated(self.directory), self._database.read() as tx:
-            return read_tally(tx, self._life or 0, self.sinks)
+            found = read_tally(tx, self._life or 0, self.sinks)
+        return {name: replace(c, evictions=self._evictions.of(name)) for name, c in found.items()}
 
     def stats(self) -> SpoolStats:
         """Return what lies in the spool, whoever brought it.

@@ -8,7 +8,7 @@ does it at the start: the delivery leader does, a little every minute.
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -49,14 +49,16 @@ class Sweeper:
         self._clock = clock
         self._failpoint = failpoint
         self._rescue = rescue
-        self._left: Iterator[str] = iter(())
+        # A name and not an iterator, which would hold an hour's files for minutes.
+        self._last: str | None = None
 
     def step(self) -> GcReport:
         """Look at some files and go on from there the next time; young ones are left alone."""
-        names = list(islice(self._left, STEP_FILES))
+        names = [] if self._last is None else self._files.after(self._last, STEP_FILES)
         if names:
+            self._last = names[-1]
             return self._remove_strays(names, min_age_s=ORPHAN_AGE_S)
-        self._left = self._files.list()
+        self._last = ""
         aside = self._rescue.prune(self._clock.time())
         return GcReport(hours=self._remove_hours(), set_aside=aside)
 

@@ -107,7 +107,8 @@ class Upkeep:
             with self._database.transaction() as tx:
                 numbers = overdue(tx, before)
                 for number in numbers:
-                    evict(tx, number, reason=reason, ledger=self._ledger, ending=ending)
+                    sinks = evict(tx, number, reason=reason, ledger=self._ledger, ending=ending)
+                    ending.evicted += [(sink, "max_age") for sink in sinks]
             self._acceptor.clear(ending)
         ending.settle(self._ledger)
         _LOG.warning(

@@ -126,12 +126,18 @@ def run(  # noqa: PLR0913 - one parameter for each option, passed by click by na
     from pydantic import SecretStr
     from rich.console import Console
 
+    from al_framework_roboflow.connection import is_readable_on_the_way
     from al_framework_roboflow.pool import CollectorPool
     from al_framework_roboflow.workflow.deliveries import delivery_lines, wait_for_deliveries
     from al_framework_roboflow.workflow.documents import read_workflow
     from al_framework_roboflow.workflow.rendering import print_result, result_json
     from al_framework_roboflow.workflow.running import run_workflow
 
+    if is_readable_on_the_way(api_url):
+        raise click.BadParameter(
+            "begins with http://, so the key can be read on the way: use https://",
+            param_hint="--api-url",
+        )
     found = read_workflow(document)
     files, inputs = _given(found, images, values, more)
     key = os.environ.get(api_key_env)

@@ -9,13 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
-import al_framework_adapters
-import al_framework_roboflow
-from al_framework import Collector
-from al_framework.api import Sink, Strategy, Verdict, hookimpl
-from al_framework.assembly import assemble
-from al_framework.config.loading import load_configuration, read_document
-from al_framework.host.plugins import PluginHost
+from collecting import collector
+
+from al_framework.api import Sink, Strategy, Verdict
 from al_framework.testing import sample_jpeg
 
 RING = 24
@@ -48,41 +44,11 @@ class Gated(Strategy):
         return Verdict(match=True)
 
 
-class Plugin:
-    @hookimpl
-    def al_register_sinks(self):
-        return [Hangs]
-
-    @hookimpl
-    def al_register_strategies(self):
-        return [Gated]
-
-
-def collector(directory):
-    plugins = {
-        "adapters": al_framework_adapters,
-        "roboflow": al_framework_roboflow,
-        "own": Plugin(),
-    }
-    host = PluginHost.without_discovery(plugins)
-    text = {
-        "name": "line",
-        "active_learning": {
-            "enabled": True,
-            "persist_predictions": True,
-            "sampling_strategies": [{"name": "all", "type": "gated"}],
-            "batching_strategy": {"batches_name_prefix": "al", "recreation_interval": "never"},
-        },
-        "sinks": [{"type": "hangs"}],
-        "spool": {"path": str(directory), "min_free_bytes": 0},
-        "handoff": {"max_items": RING},
-    }
-    configuration = load_configuration(read_document(text), host, environ={})
-    return Collector(assemble(configuration, host, environ={}))
-
-
 def main(directory, deadline_s):
-    one, picture = collector(directory), sample_jpeg()
+    strategy = {"name": "all", "type": "gated"}
+    handoff = {"max_items": RING}
+    one = collector(directory, Hangs, Gated, sink="hangs", strategy=strategy, handoff=handoff)
+    picture = sample_jpeg()
     stopped = threading.Event()
 
     def stop(number, frame):

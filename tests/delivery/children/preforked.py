@@ -17,18 +17,12 @@ from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
+from collecting import collector
 from judge import leftovers, read_log
 from offers import AckLog, make_spool
 from remote import RemoteSink
 
-import al_framework_adapters
-import al_framework_local
-import al_framework_roboflow
-from al_framework import Collector
-from al_framework.api import Sink, hookimpl
-from al_framework.assembly import assemble
-from al_framework.config.loading import load_configuration, read_document
-from al_framework.host.plugins import PluginHost
+from al_framework.api import Sink
 from al_framework.testing import sample_jpeg
 
 WORKERS, KILLS, FRAMES = 8, 3, 5
@@ -37,47 +31,18 @@ HANG_S = 60.0
 TICK_S = 0.01
 
 
-class Plugin:
-    """One sink, which delivers to a `remote.Remote`."""
+def make_collector(directory, port):
+    """Return one whose sink delivers to a `remote.Remote`."""
 
-    def __init__(self, port):
-        class ToRemote(Sink):
-            """Knows datapoints by the names of their frames, which are the judge's."""
+    class ToRemote(Sink):
+        """Knows datapoints by the names of their frames, which are the judge's."""
 
-            type_name = "to_remote"
+        type_name = "to_remote"
 
-            def deliver(self, datapoint, checkpoint):
-                return RemoteSink(port).by_frame(datapoint, checkpoint)
+        def deliver(self, datapoint, checkpoint):
+            return RemoteSink(port).by_frame(datapoint, checkpoint)
 
-        self._sink = ToRemote
-
-    @hookimpl
-    def al_register_sinks(self):
-        return [self._sink]
-
-
-def collector(directory, port):
-    host = PluginHost.without_discovery(
-        {
-            "adapters": al_framework_adapters,
-            "local": al_framework_local,
-            "roboflow": al_framework_roboflow,
-            "own": Plugin(port),
-        }
-    )
-    text = {
-        "name": "line",
-        "active_learning": {
-            "enabled": True,
-            "persist_predictions": True,
-            "sampling_strategies": [{"name": "all", "type": "random", "traffic_percentage": 1.0}],
-            "batching_strategy": {"batches_name_prefix": "al", "recreation_interval": "never"},
-        },
-        "sinks": [{"type": "to_remote"}],
-        "spool": {"path": str(directory / "spool"), "min_free_bytes": 0},
-    }
-    configuration = load_configuration(read_document(text), host, environ={})
-    return Collector(assemble(configuration, host, environ={}))
+    return collector(directory / "spool", ToRemote, sink="to_remote")
 
 
 def serve(collects, commands, answers, log):
@@ -101,7 +66,7 @@ def serve(collects, commands, answers, log):
 
 def be_master(directory, port, pipes, answers):
     """Load everything, fork the workers while all threads are busy, and work like them."""
-    log, collects = AckLog(directory / "acks"), collector(directory, port)
+    log, collects = AckLog(directory / "acks"), make_collector(directory, port)
     for number in range(20):
         collects.submit(sample_jpeg(seed=number), frame_id=f"before.{os.getpid()}.{number}")
     for commands, _ in pipes[1:]:

@@ -6,6 +6,7 @@ reported as accepted is a line of DIRECTORY/acks: frame, digest of the picture, 
 """
 
 import contextlib
+import functools
 import gc
 import hashlib
 import io
@@ -31,10 +32,11 @@ import al_framework_adapters
 import al_framework_roboflow
 import al_framework_webhook
 from al_framework import Collector
-from al_framework.assembly import assemble
+from al_framework.assembly import assemble, building
 from al_framework.config.loading import load_configuration, read_document
 from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.clock import SteadyClock, ticks
+from al_framework.pipeline.delivery import RetryRules
 
 SIDE_PX = 160  # of a picture of noise: some 30 KB
 CAMERAS = 4  # threads that each wait until a picture is safe
@@ -95,6 +97,14 @@ def make_collector(directory, plan):
         "spool": {"path": str(directory / "spool"), "min_free_bytes": 0},
         "limits": plan["limits"],
     }
+    # Whoever waits for longer than the server's phases last, or than all of it, misses it.
+    pace, usual = plan["pace"], RetryRules()
+    building.RetryRules = functools.partial(
+        RetryRules,
+        first_open_s=pace * usual.first_open_s,
+        max_open_s=pace * usual.max_open_s,
+        max_backoff_s=min(usual.max_backoff_s, plan["lasts_s"] / 4),
+    )
     configuration = load_configuration(read_document(document), host, environ={})
     clock = SteadyClock(wall=Wall(directory / "clock"))
     return Collector(assemble(configuration, host, clock=clock, environ={}))

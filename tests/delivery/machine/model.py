@@ -22,6 +22,7 @@ class Way:
     lease_until: float = 0.0
     attempts: int = 0
     tries: int = 0
+    refusals: int = 0
     crashes: int = 0
     checkpoint: dict[str, str] = field(default_factory=dict)
     stored: bool = False
@@ -110,7 +111,9 @@ class Model:
     def waiting(self, sink: str, now: float) -> Iterator[tuple[str, Way]]:
         for item_id, item in self.items.items():
             way = item.ways.get(sink)
-            if way is not None and way.state == "pending" and way.owner is None and way.due <= now:
+            if way is None or way.state != "pending" or way.owner is not None:
+                continue
+            if way.due <= now or not way.tries:  # what was never tried was put off by nobody
                 yield item_id, way
 
     def end(self, item_id: str, sink: str, state: str) -> None:

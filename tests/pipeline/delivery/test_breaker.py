@@ -320,7 +320,7 @@ def test_a_datapoint_dies_of_age_in_seconds_of_trying_not_of_waiting(bench, serv
     run(2400)
 
     assert alive
-    assert delivery.counts()["s"].dead == 1
+    assert delivery.counts()["s"].given_up == {"age": delivery.counts()["s"].dead} == {"age": 1}
     reason = bench.reason("s")
     assert reason.startswith("gave up after 1 hours of trying and ")
     assert reason.endswith(" attempts, the last of which: HTTP 500")

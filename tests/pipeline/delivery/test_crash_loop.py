@@ -63,6 +63,7 @@ def test_after_three_deaths_in_a_row_it_is_given_up_and_the_others_are_delivered
     assert sorted(calls) == [f"item-{n}" for n in (1, 3, 4, 5, 6, 7, 8)]
     assert bench.reason("s") == "crash: the process died 3 times in a row while it delivered it"
     assert (7, 1) == (delivery.counts()["s"].delivered, delivery.counts()["s"].dead)
+    assert {"crash": 1} == delivery.counts()["s"].given_up
 
 
 def test_another_end_than_a_death_begins_the_count_anew(bench, die):

@@ -93,6 +93,23 @@ def test_a_lease_of_a_process_that_did_not_look_dead_yet_is_freed_soon(bench, mo
     assert [False, False, True] == steps
 
 
+@pytest.mark.parametrize("ahead_s", [90.0, 86400.0])
+def test_a_datapoint_from_a_process_whose_clock_is_ahead_does_not_wait_for_the_next_minute(
+    bench, ahead_s
+):
+    delivery = bench.delivery({"s": instantly})
+    for _ in range(3):  # this minute's duties are done
+        delivery.step()
+        bench.clock.advance(SECOND_LOOK_S)
+    now = bench.clock.time()
+    bench.clock.set_time(now + ahead_s)
+    bench.accept(spool=bench.spool("s"))
+    bench.clock.set_time(now)
+
+    assert delivery.step()
+    assert not delivery.step()
+
+
 def test_the_time_of_trying_is_kept_across_processes(bench):
     for _ in range(3):
         delivery = bench.delivery({"s": instantly})

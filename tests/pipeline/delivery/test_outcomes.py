@@ -17,6 +17,7 @@ from al_framework.pipeline.delivery import RetryRules
 
 CREATED = Receipt(status="created", remote_id="r1", url="http://x/1")
 PENDING, DEAD = 0, 2
+NOW = 1_700_000_000.0
 
 
 class Scripted:
@@ -108,6 +109,7 @@ def test_a_sink_may_ask_to_be_left_alone(bench, asked, waited):
 
     assert steps(delivery) == 1  # the whole sink waits, not only the datapoint
     assert bench.rows("s")[0][2] == pytest.approx(waited)
+    assert {"retry_after": 1} == delivery.counts()["s"].retries
     bench.clock.advance(waited - 0.01)
     assert steps(delivery) == 0
     bench.clock.advance(0.02)
@@ -133,6 +135,7 @@ def test_after_twelve_failures_while_others_get_through_a_datapoint_is_dead(benc
     assert bench.reason("s") == "gave up after 12 attempts, the last of which: HTTP 503"
     counts = delivery.counts()["s"]
     assert (1, 11, 0) == (counts.dead, counts.retried, counts.pending)
+    assert ({"attempts": 1}, {"transient": 11}) == (counts.given_up, counts.retries)
 
 
 def test_trouble_is_told_once_and_its_end_too(bench, caplog):
@@ -159,8 +162,41 @@ def test_a_permanent_error_gives_the_datapoint_up_with_its_reason(bench, caplog)
     assert bench.rows("s")[0][:2] == (first, DEAD)
     assert bench.reason("s") == "image too large"
     assert (1, 1) == (delivery.counts()["s"].dead, delivery.counts()["s"].delivered)
+    assert {"refused": 1} == delivery.counts()["s"].given_up
     assert bench.ledger.used("a", bench.clock.time())["daily"] == 1
     assert f"sink 's': datapoint '{first}' is given up: image too large" in caplog.text
+
+
+TOO_LATE = TransientSinkError("no answer within 30 s")
+BUSY = TransientSinkError("busy", may_be_stored=False)
+NEVER = PermanentSinkError("too large")
+BAD_KEY = SinkPausedError("the key is refused")
+
+
+@pytest.mark.parametrize(
+    ("answers", "used"),
+    [
+        ((BUSY, BUSY), 0),
+        ((TOO_LATE, TOO_LATE), 1),
+        ((TOO_LATE, BUSY), 1),
+        ((BUSY, TOO_LATE), 1),
+        ((BUSY, NEVER), 0),
+        ((BAD_KEY, NEVER), 0),
+        ((TOO_LATE, NEVER), 1),
+        ((ValueError("a bug"), NEVER), 1),
+        ((ValueError("a bug"),) * 3, 1),
+    ],
+)
+def test_a_credit_returns_only_if_every_attempt_was_refused(bench, answers, used):
+    rules = RetryRules(max_attempts=2, max_faults=3)
+    delivery = bench.delivery({"s": Scripted(*answers)}, rules=rules)
+    bench.accept()
+    for _ in answers:
+        assert delivery.step()
+        bench.clock.advance(4000)
+
+    assert delivery.counts()["s"].dead == 1
+    assert bench.ledger.used("a", NOW)["daily"] == used
 
 
 def test_a_paused_sink_burns_no_attempt_and_pauses_longer_each_time(bench, caplog):
@@ -235,6 +271,8 @@ def test_a_faulty_sink_has_three_tries_and_one_traceback(bench, caplog, answer, 
         bench.clock.advance(600)
 
     assert len(sink.calls) == 3
+    counts = delivery.counts()["s"]
+    assert ({"fault": 1}, {"fault": 2}) == (counts.given_up, counts.retries)
     assert bench.reason("s") == f"failed 3 times unexpectedly, at last with {text}"
     kind, _, message = text.partition(": ")
     reports = [r for r in caplog.records if r.levelno == logging.ERROR]
@@ -303,6 +341,7 @@ def test_a_damaged_datapoint_is_dead_and_never_shown_to_the_sink(bench, caplog):
     assert [second] == [item for item, _ in sink.calls]
     assert bench.rows("s")[0][:2] == (first, DEAD)
     assert bench.reason("s").startswith("corrupt: group file ")
+    assert {"corrupt": 1} == delivery.counts()["s"].given_up
     assert bench.ledger.used("a", bench.clock.time())["daily"] == 1
 
 
@@ -462,7 +501,9 @@ def test_what_cannot_be_dealt_with_waits_ever_longer_and_stops_nobody(bench, cap
         steps(delivery)
         bench.clock.advance(1)
 
-    assert delivery.counts()["s"].delivered == 2
+    counts = delivery.counts()["s"]
+    assert counts.delivered == 2
+    assert {"unexpected": counts.retried} == counts.retries
     assert 3 <= len(tried) <= 30
     assert (
         "sink 's': datapoint 'item-1' cannot be dealt with and waits: TypeError: bad row; look at"

@@ -113,15 +113,15 @@ def test_a_server_that_refuses_is_believed_and_tried_again(
     ledger = ledger_on(own_redis.url)
     with own_redis.client() as client:
         break_it(own_redis, client)
-        said = refused(ledger)
-        again = refused(ledger)
+        said, again, later = refused(ledger), refused(ledger), refused(ledger)
         repair_it(own_redis, client)
     clock.advance(3)
     paid = ledger.reserve(["a"], "t", 0, None)
 
     assert said.startswith(message)
     assert said.endswith(AFTERWARDS)
-    assert again.startswith("it is left alone for 3.0 s more after " + message)
+    assert again == said
+    assert later.startswith("it is left alone for 3.0 s more after " + message)
     assert paid.strategy == "a"
     name = f"limits server '127.0.0.1:{own_redis.port}': "
     first, second = [record.getMessage() for record in caplog.records]
@@ -171,7 +171,7 @@ def test_a_restart_between_two_credits_goes_unnoticed(own_redis, ledger_on, capl
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_slow_server_is_waited_for_once_and_then_left_alone(own_redis, ledger_on):
+def test_a_slow_server_is_waited_for_twice_and_then_left_alone(own_redis, ledger_on):
     ledger = ledger_on(own_redis.url)
     ledger.reserve(["a"], "t1", 0, None)
     waits = []
@@ -182,10 +182,27 @@ def test_a_slow_server_is_waited_for_once_and_then_left_alone(own_redis, ledger_
     ledger.refresh(0)
     ledger.release("t1", None)
 
-    assert len(waits) == 1
-    assert said[0] == "TimeoutError: Timeout reading from socket" + AFTERWARDS
-    assert said[1].startswith("it is left alone for 3.0 s more after TimeoutError")
+    assert len(waits) == 2
+    assert said[:2] == ["TimeoutError: Timeout reading from socket" + AFTERWARDS] * 2
+    assert said[2].startswith("it is left alone for 3.0 s more after TimeoutError")
     own_redis.go_on()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_is_late_once_denies_the_one_that_waited_and_nobody_else(
+    own_redis, ledger_on
+):
+    ledger = ledger_on(own_redis.url)
+    ledger.reserve(["a"], "t1", 0, None)
+    for number in range(2):  # each time it is asked again at once, and may be late once more
+        own_redis.stop()
+        late = refused(ledger, f"late {number}")
+        own_redis.go_on()
+        assert late.startswith("TimeoutError: ")
+        assert ledger.trouble
+
+        assert ledger.reserve(["a"], "t2", 0, None).strategy == "a"
+        assert ledger.trouble == ""
 
 
 def _counting(call, calls):

@@ -107,6 +107,35 @@ def test_the_delivery_leader_makes_it_anew(make_spool, candidate, monkeypatch):
     assert (make_spool.directory / "ballast").exists()
 
 
+def test_whoever_ends_leaves_one_to_the_next_process(make_spool, candidate):
+    ballast = make_spool.directory / "ballast"
+    spool = make_spool(limits=HEAVY)
+    spool.accept([candidate("1")])
+    ballast.unlink()  # used up, and there is room again
+    spool.close()
+
+    assert ballast.exists()
+
+
+def test_little_room_is_not_left_to_others_but_kept_for_the_index(
+    make_spool, candidate, monkeypatch
+):
+    ballast = make_spool.directory / "ballast"
+    spool = make_spool(limits=HEAVY)
+    spool.accept([candidate("1")])
+    ballast.unlink()
+    monkeypatch.setattr(spool._room, "_limits", SpoolLimits(min_free_bytes=1 << 60))
+    monkeypatch.setattr(Disk, "f_blocks", 1 << 40)
+    monkeypatch.setattr(os, "statvfs", lambda _: Disk)
+    made = []
+    for free_kb in (1300, 1400):  # its own 300 KB, and what the index needs beside it
+        monkeypatch.setattr(Disk, "f_bavail", free_kb)
+        spool.sweep_step()
+        made.append(ballast.exists())
+
+    assert [False, True] == made
+
+
 def test_it_is_used_up_before_the_index_needs_it(make_spool, candidate, monkeypatch):
     spool = make_spool(limits=HEAVY)
     spool.accept([candidate("1")])

@@ -207,6 +207,7 @@ def test_a_letter_is_removed_with_its_picture_and_pays_back_once(
     assert len(group_files()) == spool.stats().items == 1
     assert ledger.used("a", NOW)["daily"] == 1
     assert (3, 0, 1, 0, 2) == balance(spool)
+    assert {"dead_letter": 2} == spool.counts()["s1"].evictions
     answers = spool.accept([candidate(n, max_batch_images=2) for n in "45"])
     assert ["accepted", "batch_full"] == [answer.status for answer in answers]
 

@@ -48,6 +48,7 @@ def test_the_oldest_goes_with_its_credit_its_place_and_its_file(
     assert steps[-2:] == ["committed", "evicted"]
     counts = spool.counts()["s1"]
     assert (3, 1, 2) == (counts.accepted, counts.evicted, counts.pending)
+    assert {"drop_oldest": 1} == counts.evictions
     delivery = spool.find("cam/1")[0].deliveries[0]
     assert delivery.state == "evicted"
     assert delivery.reason == "evicted: the spool was full (when_full: drop_oldest)"
@@ -79,6 +80,7 @@ def test_the_least_useful_goes_first_and_of_equals_the_oldest(make_spool, candid
     assert held(spool) == ["1", "3", "4"]
     spool.accept([candidate("5", utility=0.2)])
     assert held(spool) == ["1", "4", "5"]
+    assert {"drop_lowest_value": 2} == spool.counts()["s1"].evictions
 
 
 def test_of_a_group_only_those_come_in_that_are_worth_more(make_spool, candidate, key):
@@ -124,6 +126,7 @@ def test_a_failed_group_brings_those_back_that_had_to_make_room(
             spool.accept([candidate("2")])
 
     assert held(spool) == ["1"]
+    assert spool.counts()["s1"].evictions == {}
     assert ledger.used("a", make_spool.clock.time())["daily"] == 1
     assert spool.deliveries.load(spool.deliveries.take("s1")).item_id == "item-1"
 
@@ -164,6 +167,7 @@ def test_what_waits_too_long_is_removed_if_that_is_wanted(
 
     assert (0, 2, 0) == (early, spool.evict_due(), spool.evict_due())
     assert held(spool) == ["3"]
+    assert {"max_age": 2} == spool.counts()["s1"].evictions
     assert ledger.used("a", 1_700_000_000.0)["daily"] == 1
     assert len(group_files()) == 1
     assert "removed 2 datapoints that waited for more than 100 s (max_age_s)" in caplog.text

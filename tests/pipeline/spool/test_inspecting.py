@@ -50,6 +50,17 @@ def test_looking_changes_nothing(make_spool, candidate, clock):
     assert listing(spool.directory) == before
 
 
+def test_an_empty_log_is_nobodys(make_spool, candidate, clock):
+    """As an opening leaves it behind that failed on a full disk; to read it takes room, too."""
+    with make_spool() as spool:
+        spool.accept([candidate("1")])
+    (spool.directory / "spool.db-wal").touch()
+    before = listing(spool.directory)
+
+    assert inspect_spool(spool.directory, now=clock.time()).health.items == 1
+    assert listing(spool.directory) == before
+
+
 def test_limits_count_as_spent_until_the_day_ends_after_a_rebuild(make_spool, candidate, clock):
     with make_spool() as spool:
         spool.accept([candidate("1")])

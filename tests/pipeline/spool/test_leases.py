@@ -261,6 +261,53 @@ def test_a_duplicate_at_a_later_try_may_be_ours_and_keeps_credit_and_place(make_
     assert ledger.used("a", NOW)["daily"] == 1
 
 
+def cut_short(spool, lease):
+    spool.deliveries.release_own()
+
+
+def unanswered(spool, lease):
+    spool.deliveries.put_back(lease, reason="no answer in time", delay_s=0.0)
+
+
+def refused(spool, lease):
+    spool.deliveries.put_back(lease, reason="busy", delay_s=0.0, is_refused=True)
+
+
+def died_and_was_retried(spool, lease):
+    spool.deliveries.give_up(lease, "no")
+    spool.dead.retry()
+
+
+@pytest.mark.parametrize(
+    ("tries", "is_refused", "used"),
+    [
+        ([], True, 0),
+        ([], False, 1),  # the only one may have stored it
+        ([refused, refused], True, 0),
+        ([refused, refused], False, 1),
+        ([unanswered], True, 1),
+        ([unanswered, refused], True, 1),
+        ([cut_short], True, 1),
+        ([died_and_was_retried], True, 0),
+        ([unanswered, died_and_was_retried], True, 1),
+    ],
+)
+def test_a_datapoint_given_up_keeps_its_credit_if_any_try_may_have_stored_it(
+    make_spool, candidate, tries, is_refused, used
+):
+    ledger = SqliteLedger({"a": [LimitRule(period="daily", value=5)]}, scope="s")
+    spool = make_spool(ledger=ledger)
+    spool.accept([candidate("1", max_batch_images=1)])
+    for end in tries:
+        end(spool, spool.deliveries.take("s1"))
+
+    spool.deliveries.give_up(spool.deliveries.take("s1"), "no", is_refused=is_refused)
+
+    assert used == ledger.used("a", NOW)["daily"]
+    answers = spool.accept([candidate("2", max_batch_images=1, matching=("free",))])
+    assert ["batch_full" if used else "accepted"] == [answer.status for answer in answers]
+
+
 def test_a_datapoint_given_up_half_stored_keeps_credit_and_place(make_spool, candidate):
     ledger = SqliteLedger({"a": [LimitRule(period="daily", value=1)]}, scope="s")
     spool = make_spool(ledger=ledger)

@@ -69,6 +69,73 @@ def test_the_time_of_trying_begins_with_the_first_attempt(spool):
     assert lease.accepted_at == NOW
 
 
+AHEAD_S = (90.0, 3000.0, 86400.0)  # all within an hour's longest delay, or beyond it
+
+
+@pytest.fixture
+def from_ahead(make_spool, candidate):
+    """A datapoint for two sinks, accepted by a process whose clock is ahead of ours."""
+    spool = make_spool(sinks=("s1", "s2"))
+
+    def accept(name, ahead_s):
+        make_spool.clock.set_time(NOW + ahead_s)
+        spool.accept([candidate(name)])
+        make_spool.clock.set_time(NOW)
+        return spool.deliveries
+
+    return accept
+
+
+@pytest.mark.parametrize("ahead_s", AHEAD_S)
+def test_what_was_never_tried_is_due_whatever_clock_its_writer_had(from_ahead, ahead_s):
+    deliveries = from_ahead("1", ahead_s)
+
+    assert deliveries.is_due("s1")
+    assert {"s1": NOW, "s2": NOW} == deliveries.waiting("item-1")
+    assert deliveries.take("s1").item_id == "item-1"
+    assert deliveries.take("s2", item_id="item-1").item_id == "item-1"
+    assert not deliveries.is_due("s1")
+
+
+def test_what_is_due_by_its_date_goes_first(spool, from_ahead):
+    deliveries = from_ahead("3", 90.0)
+
+    assert ["item-1", "item-2", "item-3"] == [deliveries.take("s1").item_id for _ in range(3)]
+
+
+@pytest.mark.parametrize("ahead_s", AHEAD_S)
+def test_a_try_that_was_cut_short_leaves_no_date_that_is_ahead(from_ahead, ahead_s):
+    deliveries = from_ahead("1", ahead_s)
+    deliveries.take("s1")
+    deliveries.release_own()
+
+    assert deliveries.next_due("s1") == NOW
+    assert deliveries.take("s1").tries == 2
+
+
+def test_what_was_put_off_waits_for_its_date(make_spool, spool):
+    for _ in range(2):
+        spool.deliveries.put_back(spool.deliveries.take("s1"), reason="x", delay_s=90.0)
+    before = spool.deliveries.next_due("s1"), spool.deliveries.take("s1")
+    named = spool.deliveries.take("s1", item_id="item-1")
+    make_spool.clock.advance(90.0)
+
+    assert (NOW + 90.0, None) == before
+    assert named is None
+    assert spool.deliveries.take("s1").item_id == "item-1"
+
+
+def test_what_was_never_tried_is_found_by_its_own_index(spool):
+    with spool._database.read() as tx:
+        plan = tx.execute(
+            """EXPLAIN QUERY PLAN SELECT number FROM delivery
+            WHERE sink = 's1' AND state = 0 AND owner IS NULL AND tries = 0
+            ORDER BY due, number LIMIT 1"""
+        ).fetchall()
+
+    assert "delivery_fresh" in str(plan)
+
+
 def test_one_datapoint_can_be_leased_by_name(spool):
     assert spool.deliveries.take("s1", item_id="item-2").item_id == "item-2"
     assert spool.deliveries.take("s1", item_id="item-2") is None

@@ -1,12 +1,15 @@
 """A full disk is found out once, said once, and tried again every five seconds."""
 
+import errno
 import logging
 import os
+import sqlite3
 
 import pytest
 
 from al_framework.api import SpoolDiskFullError, SpoolError
 from al_framework.pipeline.spool import SeenFrame, SpoolLimits
+from al_framework.pipeline.spool.database import translated
 from al_framework.pipeline.spool.locking import FileLock
 
 
@@ -16,6 +19,7 @@ def disk(monkeypatch):
 
     class Disk:
         f_blocks, f_frsize, f_bavail = 100_000, 1000, 100_000
+        f_files, f_favail = 1000, 1000
         looks = 0
 
     def look(_):
@@ -52,6 +56,49 @@ def test_a_full_disk_is_tried_again_every_five_seconds(make_spool, candidate, di
     text = caplog.text
     assert text.count("until then frames are refused, and what is held is delivered") == 1
     assert text.count("the disk has room again") == 1
+
+
+def sqlite_error(code):
+    error = sqlite3.OperationalError("it failed")
+    error.sqlite_errorcode = code
+    return error
+
+
+NO_ROOM = r"the disk is full \(.*it failed\); make room on it$"
+NO_FILE = r"the disk can hold no further file \(.*it failed\); remove some from it$"
+UNWELL = "it failed; check that the directory exists, is writable, and lies on a healthy local disk"
+
+
+@pytest.mark.parametrize(
+    ("error", "free", "files", "text"),
+    [
+        (sqlite_error(sqlite3.SQLITE_FULL), 10**9, (1000, 9), NO_ROOM),
+        (sqlite_error(sqlite3.SQLITE_IOERR_SHMSIZE), 0, (1000, 9), NO_ROOM),
+        (sqlite_error(sqlite3.SQLITE_CANTOPEN), 0, (1000, 0), NO_ROOM),
+        (sqlite_error(sqlite3.SQLITE_CANTOPEN), 10**9, (1000, 0), NO_FILE),
+        (sqlite_error(sqlite3.SQLITE_CANTOPEN), 10**9, (0, 0), UNWELL),  # a disk without a count
+        (sqlite_error(sqlite3.SQLITE_IOERR_WRITE), 10**9, (1000, 9), UNWELL),
+        (sqlite_error(sqlite3.SQLITE_READONLY), 0, (1000, 0), UNWELL),
+        (OSError(errno.ENOSPC, "it failed"), 10**9, (1000, 9), NO_ROOM),
+        (OSError(errno.ENOSPC, "it failed"), 10**9, (1000, 0), NO_FILE),
+        (OSError(errno.ENOSPC, "it failed"), 10**9, (0, 0), NO_ROOM),
+    ],
+)
+def test_a_disk_without_room_is_told_from_one_that_is_unwell(  # noqa: PLR0917 - a row of the table and fixtures
+    disk, tmp_path, error, free, files, text
+):
+    disk.f_bavail = free // disk.f_frsize
+    disk.f_files, disk.f_favail = files
+
+    pattern = f"^spool '{tmp_path}': {text}"
+    with pytest.raises(SpoolError, match=pattern) as caught, translated(tmp_path):
+        raise error
+    assert isinstance(caught.value, SpoolDiskFullError) is (text is not UNWELL)
+
+
+def test_a_disk_that_does_not_say_how_full_it_is_is_unwell(tmp_path):
+    with pytest.raises(SpoolError, match=UNWELL), translated(tmp_path / "missing"):
+        raise sqlite_error(sqlite3.SQLITE_CANTOPEN)
 
 
 def test_room_for_the_ballast_is_not_given_to_frames(make_spool, candidate, disk):
@@ -111,8 +158,6 @@ def test_a_frame_that_cannot_be_noted_comes_again(make_spool, candidate, key, mo
 def test_an_index_that_cannot_be_read_leaves_the_file_to_the_sweep(
     make_spool, candidate, monkeypatch, caplog, group_files
 ):
-    import sqlite3
-
     spool = make_spool()
 
     def unreadable():

@@ -1,6 +1,10 @@
+import dataclasses
+
 import pytest
 
 from al_framework.api import Receipt
+from al_framework.pipeline.limits.base import LimitRule
+from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.spool import FoundDelivery, SeenFrame
 
 
@@ -41,6 +45,39 @@ def test_the_last_entry_of_a_group_stands(make_spool, key):
         found.detail,
         found.decided_at,
     )
+
+
+def test_a_frame_that_was_dealt_with_meanwhile_is_taken_once(make_spool, candidate, key):
+    one, two = make_spool(), make_spool()
+    frame = key("cam/1")
+    later = dataclasses.replace(candidate("2", key=frame), unless_seen=frame)
+    crop = dataclasses.replace(candidate("3"), unless_seen=frame)
+    changed = key("cam/1", size=99)
+
+    first = one.accept([candidate("1", key=frame)])
+    again = two.accept([later, crop, candidate("4")])
+    two.accept([dataclasses.replace(looked_at(frame), unless_seen=frame)])
+    found = two.find("cam/1")[0]
+    newer = two.accept([dataclasses.replace(candidate("5", key=changed), unless_seen=changed)])
+
+    assert ["accepted"] == [answer.status for answer in first]
+    assert ["seen_meanwhile", "seen_meanwhile", "accepted"] == [a.status for a in again]
+    assert ("accepted", "item-1") == (found.outcome, found.item_id)
+    assert ["accepted"] == [answer.status for answer in newer]
+    assert 3 == two.stats().items
+
+
+def test_a_credit_taken_elsewhere_for_such_a_frame_goes_back(make_spool, candidate, key):
+    rules = {"a": [LimitRule(period="daily", value=1)]}
+    ledger = MemoryLedger(rules, scope="s")
+    spool = make_spool(ledger=ledger)
+    frame = key("cam/1")
+    spool.accept([looked_at(frame)])
+
+    [answer] = spool.accept([dataclasses.replace(candidate("1", key=frame), unless_seen=frame)])
+
+    assert answer.status == "seen_meanwhile"
+    assert ledger.used("a", candidate("1").decided_at)["daily"] == 0
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,13 @@ def test_what_is_saved_is_loaded_by_any_process(make_spool):
     assert {"s1": OPEN, "s2": SinkRecord(name="s2")} == two.sink_table.load(("s1", "s2"))
 
 
+def test_every_sink_that_was_written_down_is_known_by_name(make_spool):
+    spool = make_spool(sinks=("s1",))
+    spool.sink_table.save([SinkRecord(name="s2"), OPEN])
+
+    assert spool.sink_table.names() == ("s1", "s2")
+
+
 def test_a_state_of_a_later_version_counts_as_closed(make_spool):
     spool = make_spool()
     spool.sink_table.save([OPEN])

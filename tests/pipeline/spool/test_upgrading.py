@@ -159,3 +159,20 @@ def test_everything_is_delivered_and_credits_return_by_the_rule(old_spool):
     assert old_spool.stats().items == 0
     # Of five credits two come back: `fresh` and `twice` were no sink's before.
     assert old_spool._ledger.used("a", NOW)["daily"] == 3
+
+
+def test_what_earlier_versions_have_tried_may_be_stored(make_spool, candidate, monkeypatch):
+    ledger = SqliteLedger({"a": [LimitRule(period="daily", value=9)]}, scope="s")
+    with monkeypatch.context() as patch:
+        patch.setattr("al_framework.pipeline.spool.schema.MIGRATIONS", MIGRATIONS[:3])
+        old = make_spool(ledger=ledger)
+        old.accept([candidate("tried"), candidate("fresh")])
+        with old._database.locked(), old._database.transaction() as tx:
+            tx.execute("UPDATE delivery SET tries = 1, attempts = 1 WHERE number = 1")
+        old.close()
+
+    spool = make_spool(ledger=ledger)
+    for _ in range(2):
+        spool.deliveries.give_up(spool.deliveries.take("s1"), "no")
+
+    assert ledger.used("a", NOW)["daily"] == 1  # that of the first: nobody knows how its try ended

@@ -245,3 +245,43 @@ def test_sqlite_is_named_for_those_who_look_for_faults(make_spool, caplog):
     make_spool()
 
     assert f"SQLite {sqlite3.sqlite_version}" in caplog.text
+
+
+@pytest.fixture
+def crowd(make_spool):
+    """A spool with files of no datapoint: some hours, names out of order, and what is none."""
+    spool = make_spool()
+    root = make_spool.directory / "obj"
+    names = [f"20261123{hour:02}/{n * 7 % 10}.als" for hour in range(3) for n in range(10)]
+    for name in names:
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_bytes(b"half")
+    (root / "2026112300" / "notes.txt").touch()
+    (root / "2026112300" / "link.als").symlink_to(root / names[0])
+    (root / "2026112399").symlink_to(root / "2026112300")
+    (root / "a file").touch()
+    return spool, sorted(names)
+
+
+@pytest.mark.parametrize("count", [1, 3, 10, 29, 30, 100])
+def test_files_are_found_a_few_at_a_time_and_each_once(crowd, count):
+    spool, names = crowd
+    found, last = [], ""
+    while page := spool._files.after(last, count):
+        assert len(page) == min(count, len(names) - len(found))
+        found += page
+        last = page[-1]
+
+    assert names == found == list(spool._files.list())
+
+
+def test_a_round_over_the_files_is_made_of_steps(crowd, monkeypatch):
+    spool, names = crowd
+    monkeypatch.setattr(sweeping, "STEP_FILES", 12)
+    seen = []
+    sweeper = spool._upkeep._sweeper
+    monkeypatch.setattr(sweeper, "_unused", lambda some: seen.append(list(some)) or [])
+    for _ in range(6):  # the first and the fifth look at directories
+        spool.sweep_step()
+
+    assert [names[:12], names[12:24], names[24:], names[:12]] == seen

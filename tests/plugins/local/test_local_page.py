@@ -98,6 +98,17 @@ def test_a_run_that_saw_nothing_leaves_the_page_of_the_last_that_did(tmp_path, s
     assert page.read_text(encoding="utf-8") == told
 
 
+def test_the_page_shows_as_many_pictures_as_the_options_say(tmp_path, new_sink, datapoint):
+    sink = new_sink(page_images=2)
+    sink.start()
+    for number in range(3):
+        sink.deliver(datapoint(number), FakeCheckpoint())
+    sink.finish_run(summary_of())
+    text = (tmp_path / "collected" / "index.html").read_text(encoding="utf-8")
+
+    assert [n for n in range(3) if f"cam/img_{n}.png" in text] == [1, 2]
+
+
 def test_the_page_can_be_switched_off(tmp_path, new_sink):
     sink = new_sink(page=False)
     sink.start()

@@ -77,6 +77,23 @@ def test_without_a_document_it_is_fetched():
     assert "active_learning" not in document(key())
 
 
+@pytest.mark.parametrize(
+    ("url", "more"),
+    [
+        ("http://gateway.test", {"allow_insecure": True}),
+        ("https://gateway.test", {}),
+        ("http://[::1]:9", {}),
+        ("http://[", {}),
+    ],
+)
+def test_the_address_is_the_decision_of_whoever_makes_the_pool(url, more):
+    made = document(key(), api_url=url)
+
+    expected = {"project": "my-project", "api_key": SECRET, "api_url": url, **more}
+    assert {"type": "roboflow", **expected} == made["configuration"]
+    assert [{"type": "roboflow", **expected}] == made["sinks"]
+
+
 def test_pictures_go_to_roboflow_and_wait_in_a_spool_of_their_own():
     one = key()
 

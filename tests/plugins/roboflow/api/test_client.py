@@ -396,7 +396,7 @@ def raising(monkeypatch, exc):
     def request(*args, **kwargs):
         raise exc
 
-    monkeypatch.setattr(requests.Session, "request", request)
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", request)
 
 
 def test_an_answer_that_stops_half_way_is_a_timeout(monkeypatch):

@@ -63,11 +63,18 @@ class TestContract(SinkContract):
     @pytest.fixture(autouse=True)
     def _roboflow(self, server, roboflow):
         type(self).options = {"api_key": KEY, "project": "ds", "api_url": server.url}
-        self.roboflow = roboflow
+        self.roboflow, self.server = roboflow, server
 
     def stored(self, sink, directory):
         sink.close()
         return len(self.roboflow.images)
+
+    def faults(self, sink, directory):
+        statuses = {TransientSinkError: 503, PermanentSinkError: 400, SinkPausedError: 401}
+        return {
+            error: lambda status=status: self.server.say({"message": KEY}, status=status)
+            for error, status in statuses.items()
+        }
 
 
 def test_a_picture_and_its_annotation_are_sent(server, sink):
@@ -531,6 +538,35 @@ def test_options_that_cannot_be_meant_are_refused(make, change):
         assert "has to be an address like 'https://api.roboflow.com', without user" in str(
             caught.value
         )
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://gateway.test",
+        "HTTP://api.roboflow.com",
+        "http://localhost.gateway.test",
+        "http://127.0.0.1.gateway.test",
+        "http://10.0.0.7:9001",
+        "http://0.0.0.0",
+        "http://[2001:db8::1]",
+    ],
+)
+def test_what_could_be_read_on_the_way_has_to_be_allowed(make, url):
+    with pytest.raises(
+        pydantic.ValidationError,
+        match="begins with http://: use https://, or set allow_insecure where the network is your "
+        "own",
+    ) as caught:
+        make(api_url=url)
+
+    assert make(api_url=url, allow_insecure=True).options.api_url == url
+    assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9876", "127.8.9.1", "localhost:1", "[::1]:80"])
+def test_this_machine_needs_no_encryption(make, host):
+    assert make(api_url=f"http://{host}").options.allow_insecure is False
 
 
 def test_nothing_shows_the_key(sink):

@@ -397,6 +397,19 @@ def test_models_can_come_from_a_file(flow, al, roboflow, pictures, inference):
     assert len(uploads(roboflow)) == 1
 
 
+def test_an_address_where_the_key_can_be_read_on_the_way_is_refused(flow, al, pictures):
+    result = al(
+        "run",
+        flow.document([flow.model()]),
+        *("--image", pictures[0], "--api-url", "http://me:hidden@gateway.test"),
+        servers=False,
+    )
+
+    assert result.exit_code == 2
+    assert "--api-url: begins with http://, so the key can be read on the way: use" in result.output
+    assert "hidden" not in result.output
+
+
 def test_without_models_the_document_cannot_run(flow, al, pictures):
     result = al("run", flow.document([flow.model()]), "--image", pictures[0], servers=False)
 
@@ -424,6 +437,18 @@ def test_the_key_reaches_the_inference_server_as_it_is(flow, al, pictures, infer
 
     assert result.exit_code == 0, result.output
     assert inference.asked[0][1]["api_key"] == "request-key"
+
+
+def test_the_key_may_stand_in_another_variable(flow, al, pictures, inference, monkeypatch):
+    monkeypatch.setenv("KEY_OF_LINE_3", "another-key")
+
+    al(
+        "run",
+        flow.document([flow.model()]),
+        *("--image", pictures[0], "--api-key-env", "KEY_OF_LINE_3"),
+    )
+
+    assert inference.asked[0][1]["api_key"] == "another-key"
 
 
 def test_without_an_account_no_key_is_sent(flow, al, pictures, inference, monkeypatch):

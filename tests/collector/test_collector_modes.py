@@ -1,6 +1,7 @@
 """How frames are handed over: what the ring does when it is full, inline delivery, asyncio."""
 
 import asyncio
+import functools
 import json
 import math
 import threading
@@ -9,132 +10,24 @@ from typing import Any
 
 import pytest
 
-import al_framework_adapters
-import al_framework_local
-import al_framework_roboflow
 from al_framework import Collector
 from al_framework.api import (
     ConfigurationProvider,
     PermanentSinkError,
     ProvidedConfiguration,
-    Receipt,
-    Sink,
     SpoolError,
-    Strategy,
     TransientSinkError,
-    Verdict,
-    hookimpl,
 )
-from al_framework.assembly import assemble
-from al_framework.config.loading import load_configuration, read_document
-from al_framework.host.plugins import PluginHost
 from al_framework.testing import sample_jpeg
 
 LONG_S = 60.0
-ALL = {"name": "all", "type": "random", "traffic_percentage": 1.0}
-
-
-def active_learning(*strategies):
-    return {
-        "enabled": True,
-        "persist_predictions": True,
-        "sampling_strategies": list(strategies),
-        "batching_strategy": {"batches_name_prefix": "al", "recreation_interval": "never"},
-    }
-
-
-class Plugin:
-    """A sink that can fail, a gate in front of the encoder, and a provider."""
-
-    def __init__(self):
-        self.errors: list[Exception] = []
-        self.delivered: list[tuple[str, str]] = []
-        self.fetched: list[str] = []
-        self.gate = threading.Event()
-        self.hang: threading.Event | None = None
-        plugin = self
-
-        class Flaky(Sink):
-            type_name = "flaky"
-
-            def deliver(self, datapoint, checkpoint):
-                if plugin.errors:
-                    raise plugin.errors.pop(0)
-                if plugin.hang is not None:
-                    plugin.hang.wait(LONG_S)
-                    raise TransientSinkError("it hung")
-                plugin.delivered.append((datapoint.frame_id, threading.current_thread().name))
-                return Receipt(status="created")
-
-        class Gated(Strategy):
-            type_name = "gated"
-            needs_pixels = True
-
-            def evaluate(self, frame, prediction):
-                plugin.gate.wait(LONG_S)
-                return Verdict(match=True)
-
-        class Provider(ConfigurationProvider):
-            type_name = "own"
-
-            def fetch(self):
-                plugin.fetched.append(threading.current_thread().name)
-                return ProvidedConfiguration(document=active_learning(ALL))
-
-        self.classes = ([Flaky], [Gated], [Provider])
-
-    @hookimpl
-    def al_register_sinks(self):
-        return self.classes[0]
-
-    @hookimpl
-    def al_register_strategies(self):
-        return self.classes[1]
-
-    @hookimpl
-    def al_register_configuration_providers(self):
-        return self.classes[2]
+GATED = {"name": "gated", "type": "gated"}
 
 
 @pytest.fixture
-def plugin():
-    return Plugin()
-
-
-@pytest.fixture
-def collect(tmp_path, plugin):
-    made = []
-
-    def make(*, delivery="background", timeout_s=30.0, **document):
-        host = PluginHost.without_discovery(
-            {
-                "adapters": al_framework_adapters,
-                "local": al_framework_local,
-                "roboflow": al_framework_roboflow,
-                "own": plugin,
-            }
-        )
-        document = {
-            "name": "line",
-            "sinks": [{"type": "flaky"}],
-            "spool": {"path": str(tmp_path / "spool"), "min_free_bytes": 0},
-            **({} if "configuration" in document else {"active_learning": active_learning(ALL)}),
-            **document,
-        }
-        configuration = load_configuration(read_document(document), host, environ={})
-        background = delivery == "background"
-        assembly = assemble(configuration, host, environ={}, background=background)
-        made.append(Collector(assembly, delivery=delivery, inline_timeout_s=timeout_s))
-        return made[-1]
-
-    yield make
-    plugin.gate.set()
-    for collector in made:
-        collector.close()
-
-
-def gated():
-    return {"active_learning": active_learning({"name": "g", "type": "gated"})}
+def collect(collect):
+    """The collectors here deliver to the plugin's sink."""
+    return functools.partial(collect, sinks=[{"type": "flaky"}])
 
 
 def test_inline_a_frame_is_delivered_when_submit_returns_and_no_thread_is_left(
@@ -201,7 +94,7 @@ def test_inline_a_sink_that_recovers_within_the_time_has_the_frame(collect, plug
     ticket = collect(delivery="inline").submit(sample_jpeg(), frame_id="f")
 
     assert ("accepted", "") == (ticket.status, ticket.reason)
-    assert ["f"] == [name for name, _ in plugin.delivered]
+    assert ["f"] == plugin.names
 
 
 def test_inline_what_is_not_delivered_in_time_is_safe_and_delivered_later(collect, plugin):
@@ -226,17 +119,26 @@ def test_inline_a_frame_that_a_sink_refuses_for_good_is_a_dead_letter(collect, p
     )
 
 
-def test_inline_the_document_is_asked_for_on_the_calling_thread(collect, plugin):
-    collector = collect(delivery="inline", configuration={"type": "own"})
+def test_inline_the_document_is_asked_for_on_the_calling_thread(collect, active_learning):
+    asked = []
+
+    class Own(ConfigurationProvider):
+        type_name = "own"
+
+        def fetch(self):
+            asked.append(threading.current_thread().name)
+            return ProvidedConfiguration(document=active_learning())
+
+    collector = collect(delivery="inline", configuration={"type": "own"}, components=(Own,))
     ticket = collector.submit(sample_jpeg(), frame_id="f")
 
     assert "accepted" == ticket.status
-    assert [threading.current_thread().name] == plugin.fetched
+    assert [threading.current_thread().name] == asked
 
 
-def test_inline_is_chosen_with_the_configuration(tmp_path, monkeypatch):
+def test_inline_is_chosen_with_the_configuration(tmp_path, monkeypatch, document):
     monkeypatch.chdir(tmp_path)
-    given = {"name": "line", "active_learning": active_learning(ALL), "sinks": [{"type": "null"}]}
+    given = document(sinks=[{"type": "null"}])
     (tmp_path / "al.json").write_text(json.dumps(given))
     with Collector.from_config("al.json", delivery="inline", inline_timeout_s=5) as collector:
         ticket = collector.submit(sample_jpeg())
@@ -245,7 +147,7 @@ def test_inline_is_chosen_with_the_configuration(tmp_path, monkeypatch):
 
 
 def test_another_way_of_delivery_is_refused():
-    given: dict[str, object] = {"delivery": "sometimes"}
+    given: dict[str, Any] = {"delivery": "sometimes"}
     with pytest.raises(
         ValueError, match="delivery is 'sometimes': choose 'background' or 'inline'"
     ):
@@ -257,7 +159,8 @@ def test_another_way_of_delivery_is_refused():
     [("reject_new", "dropped", ["0", "1"]), ("drop_oldest", "queued", ["0", "3"])],
 )
 def test_the_configuration_says_what_a_full_ring_does(collect, plugin, when_full, last, kept):
-    collector = collect(**gated(), handoff={"max_items": 1, "when_full": when_full})
+    plugin.gate.clear()
+    collector = collect(GATED, handoff={"max_items": 1, "when_full": when_full})
     collector.submit(sample_jpeg(), frame_id="0")
     while collector.health().queued_items:  # its thread has taken the first one
         pass
@@ -267,13 +170,14 @@ def test_the_configuration_says_what_a_full_ring_does(collect, plugin, when_full
     collector.close(LONG_S)
 
     assert last == tickets[-1].status
-    assert kept == sorted(name for name, _ in plugin.delivered)
+    assert kept == sorted(plugin.names)
     assert {"ring_full": 2} == collector.stats().dropped
 
 
 def test_a_blocked_caller_is_dropped_when_its_time_is_up(collect, plugin):
     handoff = {"max_items": 1, "when_full": "block", "block_s": 0.02}
-    collector = collect(**gated(), handoff=handoff)
+    plugin.gate.clear()
+    collector = collect(GATED, handoff=handoff)
     statuses = [collector.submit(sample_jpeg(seed=n)).reason for n in range(4)]
     plugin.gate.set()
 
@@ -281,7 +185,8 @@ def test_a_blocked_caller_is_dropped_when_its_time_is_up(collect, plugin):
 
 
 def test_health_tells_what_waits_in_memory(collect, plugin):
-    collector = collect(**gated())
+    plugin.gate.clear()
+    collector = collect(GATED)
     for n in range(3):
         collector.submit(sample_jpeg(), frame_id=str(n))
     while collector.health().queued_items > 2:
@@ -297,7 +202,8 @@ def test_health_tells_what_waits_in_memory(collect, plugin):
 
 
 def test_asyncio_is_not_held_up(collect, plugin):
-    collector = collect(**gated())
+    plugin.gate.clear()
+    collector = collect(GATED)
 
     async def work():
         first = await collector.asubmit(sample_jpeg(), frame_id="first")
