@@ -5,6 +5,7 @@ a run. Programs that are killed live in ``children/``, and are started by path.
 """
 
 import importlib.util
+import logging
 import os
 import random
 import signal
@@ -117,8 +118,11 @@ def seed(run_seed: int) -> int:
 
 
 @pytest.fixture
-def fuzz(seed: int) -> Callable[..., None]:
-    """Return a function that tries a check on many drawn values, the same ones for a seed."""
+def fuzz(seed: int) -> Iterator[Callable[..., None]]:
+    """Return a function that tries a check on many drawn values, the same ones for a seed.
+
+    What is logged of them is kept out of the report.
+    """
 
     def run(
         values: SearchStrategy[_ValueT], check: Callable[[_ValueT], object], *, examples: int
@@ -138,7 +142,9 @@ def fuzz(seed: int) -> Callable[..., None]:
 
         attempt()
 
-    return run
+    logging.disable(logging.CRITICAL)
+    yield run
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,6 @@ PART = re.compile(
 )
 ENVIRONMENT = {
     "COLUMNS": "80",
-    "NO_COLOR": "1",
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "REDIS_URL": "redis://127.0.0.1:6379/0",
     "REPOSITORY": str(DOCS.parent),  # for setups only: the reader has none

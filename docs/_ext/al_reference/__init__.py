@@ -70,7 +70,7 @@ def expanded(text: str, page: str) -> str:
 
 def captioned(text: str) -> str:
     """Return a page on which every block that is a file shows the file's name."""
-    return FILE.sub(r"```{code-block} \2\n:caption: \1\n", text)
+    return FILE.sub(r"```{code-block} \2\n:caption: '`\1`'\n", text)
 
 
 def _generated(name: str, argument: str | None, page: str) -> str:
