@@ -4,22 +4,30 @@ import dataclasses
 import importlib
 import itertools
 import json
-import pkgutil
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-import benchmarks
+from benchmarks.amounts import Amount, amount_table
+from benchmarks.comparing import Comparison, comparison_table
 from benchmarks.latencies import Latency, latency_table
-from benchmarks.measuring import Row, machine
+from benchmarks.measuring import Row, machine, row_table
 
-_NO_QUESTIONS = {"__main__", "latencies", "measuring"}
-QUESTIONS = sorted(
-    module.name
-    for module in pkgutil.iter_modules(benchmarks.__path__)
-    if module.name not in _NO_QUESTIONS
-)
+
+def _questions() -> list[str]:
+    """Return the modules with a `run`, by their text: importing them all would take seconds."""
+    directory = Path(__file__).parent
+    return sorted(
+        path.stem
+        for path in directory.glob("[a-z]*.py")
+        if "\ndef run(" in path.read_text(encoding="utf-8")
+    )
+
+
+QUESTIONS = _questions()
 
 
 @click.command()
@@ -28,8 +36,9 @@ QUESTIONS = sorted(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def main(*, question: str, quick: bool, as_json: bool) -> None:
     """Measure one QUESTION and print what was found."""
-    rows: list[Row | Latency] = importlib.import_module(f"benchmarks.{question}").run(quick=quick)
     about = machine()
+    rows: list[Row | Latency | Comparison | Amount]
+    rows = importlib.import_module(f"benchmarks.{question}").run(quick=quick)
     if as_json:
         found = [dataclasses.asdict(row) for row in rows]
         click.echo(json.dumps({"question": question, "machine": about, "rows": found}, indent=2))
@@ -37,27 +46,21 @@ def main(*, question: str, quick: bool, as_json: bool) -> None:
     console = Console()
     console.print(", ".join(f"{key} {value}" for key, value in about.items()), style="dim")
     for group, members in itertools.groupby(rows, key=lambda row: row.group):
-        found_here = list(members)
-        latencies = [row for row in found_here if isinstance(row, Latency)]
-        costs = [row for row in found_here if isinstance(row, Row)]
-        console.print(latency_table(group, latencies) if latencies else table(group, costs))
+        console.print(table(group, list(members)))
 
 
-def table(group: str, rows: list[Row]) -> Table:
-    """Return one comparison as a table that fits 80 columns."""
-    result = Table(title=group, title_justify="left", box=None, pad_edge=False)
-    result.add_column("case", no_wrap=True)
-    for heading in ("CPU µs a call", "best - worst", "decodes", "cheaper"):
-        result.add_column(heading, justify="right")
-    for row in rows:
-        result.add_row(
-            row.case,
-            f"{row.median_us:,.1f}",
-            f"{row.best_us:,.1f} - {row.worst_us:,.1f}",
-            f"{row.decodes:g}",
-            f"{row.ratio:,.0f} x",
-        )
-    return result
+def table(group: str, rows: Sequence[Row | Latency | Comparison | Amount]) -> Table:
+    """Return one group's rows, which are of one kind, as a table."""
+    comparisons = [row for row in rows if isinstance(row, Comparison)]
+    if comparisons:
+        return comparison_table(group, comparisons)
+    amounts = [row for row in rows if isinstance(row, Amount)]
+    if amounts:
+        return amount_table(group, amounts)
+    latencies = [row for row in rows if isinstance(row, Latency)]
+    if latencies:
+        return latency_table(group, latencies)
+    return row_table(group, [row for row in rows if isinstance(row, Row)])
 
 
 if __name__ == "__main__":

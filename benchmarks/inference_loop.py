@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from al_framework import Collector
+from benchmarks.frames import photograph, response
 from benchmarks.handoff import SIZE, SURE, configuration
 from benchmarks.latencies import Latency, percentile
-from benchmarks.rejected_frame import photograph, response
 
 PERIOD_S = 1 / 60
 EVERY = 6

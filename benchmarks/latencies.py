@@ -8,12 +8,25 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from rich.table import Table
 
 # Makes one call and tells how long it took, in seconds by the name of the row.
 Timed: TypeAlias = Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What calls are to reach.
+
+    Attributes:
+        of: A time in microseconds, which is bounded above; or the ratio, which is bounded below.
+        limit: The bound.
+    """
+
+    of: Literal["p50", "p99", "ratio"]
+    limit: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +42,7 @@ class Latency:
         calls: Calls measured.
         interrupted: The share of them during which the system took the processor away.
         ratio: The 99th percentile of the group's reference over this one.
+        bounds: What is to be reached.
     """
 
     group: str
@@ -39,6 +53,16 @@ class Latency:
     calls: int
     interrupted: float = 0.0
     ratio: float
+    bounds: Sequence[Bound] = ()
+
+    def value(self, bound: Bound) -> float:
+        """Return what a bound is about."""
+        return {"p50": self.p50_us, "p99": self.p99_us, "ratio": self.ratio}[bound.of]
+
+    def is_met(self, bound: Bound) -> bool:
+        """Tell whether it was reached."""
+        value = self.value(bound)
+        return value >= bound.limit if bound.of == "ratio" else value <= bound.limit
 
 
 def measure_latencies(

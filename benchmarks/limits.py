@@ -29,14 +29,14 @@ from benchmarks.latencies import Latency, measure_latencies, percentile
 
 Ask: TypeAlias = Callable[[str], bool]  # takes a token, tells whether it was granted
 
-_PLENTY = 10**9
+PLENTY = 10**9
 _PROCESSES = 8
 _REFERENCE = "lock, GET, SET"
 
 
 def run(*, quick: bool) -> list[Latency]:
     """Measure; without a Redis server only what needs none."""
-    with tempfile.TemporaryDirectory() as directory, _redis(Path(directory)) as url:
+    with tempfile.TemporaryDirectory() as directory, redis_server(Path(directory)) as url:
         kinds = _KINDS if url else _KINDS_OF_ONE_HOST
         return [
             *_alone(Path(directory), url, kinds, calls=200 if quick else 2000),
@@ -49,7 +49,7 @@ def _alone(directory: Path, url: str, kinds: Sequence[str], *, calls: int) -> li
     cases: dict[str, Callable[[], object]] = {"in memory": _asking("memory", "", "", numbers)}
     for kind in kinds:
         cases[kind] = _asking(kind, str(directory / "alone.db"), url, numbers)
-    ledger = _sqlite(str(directory / "alone.db"), _PLENTY)
+    ledger = _sqlite(str(directory / "alone.db"), PLENTY)
     ledger.refresh(time.time())
     cases["a look before (peek)"] = lambda: ledger.peek(["a"], time.time())
     return measure_latencies(
@@ -62,7 +62,7 @@ def _alone(directory: Path, url: str, kinds: Sequence[str], *, calls: int) -> li
 
 
 def _asking(kind: str, path: str, url: str, numbers: Iterator[int]) -> Callable[[], object]:
-    ask = _make(kind, path, url, _PLENTY)
+    ask = make_ask(kind, path, url, PLENTY)
     return lambda: ask(f"t{next(numbers)}")
 
 
@@ -72,7 +72,7 @@ def _together(directory: Path, url: str, kinds: Sequence[str], *, attempts: int)
     context = multiprocessing.get_context("spawn")
     for kind in kinds:
         path = str(directory / f"{len(rows)}.db")
-        _make(kind, path, url, limit)  # creates the tables before there is a crowd
+        make_ask(kind, path, url, limit)  # creates the tables before there is a crowd
         with context.Pool(_PROCESSES) as pool:
             pool.map(_warm, range(_PROCESSES * 4))
             work = [(kind, path, url, limit, attempts // _PROCESSES, n) for n in range(_PROCESSES)]
@@ -101,7 +101,7 @@ def _warm(number: int) -> None:
 def _spend(  # noqa: PLR0913, PLR0917 - called through a pool
     kind: str, path: str, url: str, limit: int, attempts: int, worker: int
 ) -> tuple[int, list[float]]:
-    ask = _make(kind, path, url, limit)
+    ask = make_ask(kind, path, url, limit)
     granted, taken = 0, []
     for number in range(attempts):
         start = time.perf_counter()
@@ -111,11 +111,19 @@ def _spend(  # noqa: PLR0913, PLR0917 - called through a pool
 
 
 def _rules(limit: int) -> dict[str, list[LimitRule]]:
-    rules = [LimitRule(period="minutely", value=_PLENTY), LimitRule(period="hourly", value=_PLENTY)]
+    rules = [LimitRule(period="minutely", value=PLENTY), LimitRule(period="hourly", value=PLENTY)]
     return {"a": [*rules, LimitRule(period="daily", value=limit)]}
 
 
-def _make(kind: str, path: str, url: str, limit: int) -> Ask:
+def make_ask(kind: str, path: str, url: str, limit: int) -> Ask:
+    """Return what asks a ledger for one credit.
+
+    Args:
+        kind: Which ledger.
+        path: Where it keeps its database, if it does.
+        url: Its server, if it has one.
+        limit: Credits in a day.
+    """
     return _MAKERS[kind](path, url, limit)
 
 
@@ -168,8 +176,8 @@ def _by_package(path: str, url: str, limit: int) -> Ask:
     del path
     limiter = limits.strategies.FixedWindowRateLimiter(limits.storage.storage_from_string(url))
     items = [
-        limits.RateLimitItemPerMinute(_PLENTY, namespace=f"p{limit}"),
-        limits.RateLimitItemPerHour(_PLENTY, namespace=f"p{limit}"),
+        limits.RateLimitItemPerMinute(PLENTY, namespace=f"p{limit}"),
+        limits.RateLimitItemPerHour(PLENTY, namespace=f"p{limit}"),
         limits.RateLimitItemPerDay(limit, namespace=f"p{limit}"),
     ]
 
@@ -185,7 +193,7 @@ def _by_lock(path: str, url: str, limit: int) -> Ask:
 
     del path
     client: Any = redis.Redis.from_url(url)
-    bounds = {f"u{limit}:minute": _PLENTY, f"u{limit}:hour": _PLENTY, f"u{limit}:day": limit}
+    bounds = {f"u{limit}:minute": PLENTY, f"u{limit}:hour": PLENTY, f"u{limit}:day": limit}
 
     def ask(token: str) -> bool:
         del token
@@ -212,7 +220,7 @@ _KINDS_OF_ONE_HOST = ("sqlite",)
 
 
 @contextmanager
-def _redis(directory: Path) -> Iterator[str]:
+def redis_server(directory: Path) -> Iterator[str]:
     """Start a server and tell its address; an empty one if there is no server to start."""
     binary = shutil.which("redis-server")
     if binary is None:

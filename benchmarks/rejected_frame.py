@@ -1,122 +1,117 @@
 """What does a frame cost that no strategy wants?
 
 The answer decides whether collection can sit in the inference path: most frames are rejected.
-Upstream decodes every JPEG before it asks a strategy.
+Upstream decodes every JPEG before it asks a strategy. Ours is the whole of `Collector.submit`, the
+adapter included. The floor reads the confidences and puts each strategy's question to them once,
+and neither looks at the picture nor checks, counts or names anything.
 """
 
-import io
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple
 
 import numpy as np
-import PIL.Image
 
-from al_framework.api import Image, Ticket
-from benchmarks.measuring import Row, measure
-
-SIZES = {"1080p": (1920, 1080), "4K": (3840, 2160)}
-QUALITY = 85
-DETECTIONS = 10
-DECODE = "full decode"
-SUBMIT = f"submit, rejected, {DETECTIONS} detections"
+from al_framework import Collector
+from al_framework.api import Detections
+from benchmarks import frames, peers
+from benchmarks.collecting import collector
+from benchmarks.comparing import Case, Comparison, Target, compare, here
+from benchmarks.frames import photograph, response
 
 
-def run(*, quick: bool) -> list[Row]:
-    """Measure each size of JPEG."""
-    rows: list[Row] = []
-    for name, size in SIZES.items():
-        data = photograph(size)
-        group = f"JPEG {name}, {len(data) // 1000} kB"
-        with collector() as submit:
-            cases = ways(data, response(size), submit)
-            rows += measure(group, cases, reference=DECODE, quick=quick)
-    return rows
+COUNTS = (0, 10, 100, 1000)
+STRATEGIES = (1, 4, 16)
 
 
-def ways(
-    data: bytes, document: object, submit: Callable[[bytes, object], Ticket]
-) -> Mapping[str, Callable[[], object]]:
-    """Return what is compared, by name."""
-    ticket = submit(data, document)
+class Setting(NamedTuple):
+    """What is submitted: a JPEG or an array, with a response or typed arrays."""
+
+    group: str
+    name: str
+    size: str
+    jpeg: bool
+    detections: int
+    strategies: int = 4
+    typed: bool = False
+    targets: Sequence[Target] = ()
+
+
+def run(*, quick: bool) -> list[Comparison]:
+    """Measure arrays and JPEGs, few and many detections, few and many strategies."""
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        peer, files = enter(peers.interpreter()), enter(frames.files())
+        opened = {n: enter(collector(frames.document(frames.strategies(n)))) for n in STRATEGIES}
+        cases = [_case(one, opened[one.strategies], peer, files) for one in settings()]
+        return compare(cases, quick=quick)
+
+
+def settings() -> Iterator[Setting]:
+    """Yield what is measured."""
+    of_the_peer: Mapping[int, Sequence[Target]] = {
+        10: [Target(2.0, "peer")],
+        100: [Target(1.0, "peer")],
+        1000: [Target(1.0, "peer")],
+    }
+    of_a_jpeg: Mapping[tuple[str, int], Sequence[Target]] = {
+        ("4K", 10): [Target(1 / 1000, "peer"), Target(30.0, "µs")]
+    }
+    for size in frames.SIZES:
+        for count in COUNTS:
+            group, name = f"array {size}, 4 strategies", f"{count} detections"
+            yield Setting(group, name, size, False, count, targets=of_the_peer.get(count, ()))
+        for count in COUNTS:
+            group, name = f"JPEG {size}, 4 strategies", f"{count} detections"
+            yield Setting(group, name, size, True, count, targets=of_a_jpeg.get((size, count), ()))
+    for count in COUNTS:
+        targets = [Target(0.1, "peer")] if count == 1000 else []
+        group, name = "array 1080p, typed arrays, 4 strategies", f"{count} detections"
+        yield Setting(group, name, "1080p", False, count, typed=True, targets=targets)
+    for count in STRATEGIES:
+        name = f"{count} strateg{'y' if count == 1 else 'ies'}"
+        yield Setting("array 1080p, 10 detections", name, "1080p", False, 10, strategies=count)
+
+
+def _case(setting: Setting, opened: Collector, peer: peers.Peer, files: frames.Files) -> Case:
+    size, count = frames.SIZES[setting.size], setting.detections
+    answer = response(size, detections=count)
+    picture = photograph(size) if setting.jpeg else frames.pixels(size)
+    prediction = frames.arrays(size, detections=count) if setting.typed else answer
+    work = {
+        "frame": files.jpeg(size) if setting.jpeg else files.array(size),
+        "prediction": files.json(f"response-{setting.size}-{count}", answer),
+        "prediction_type": frames.TASK,
+        "document": frames.document(frames.strategies(setting.strategies)),
+    }
+    outcome = peer.outcome("registering", **work)
+    task = None if setting.typed else frames.TASK  # as the peer is told it, too
+    ticket = opened.submit(picture, prediction, prediction_type=task)
     if ticket.status != "not_selected":
         raise RuntimeError(f"the frame was not rejected but {ticket.status!r}: {ticket.reason!r}")
-    return {
-        "Image(jpeg).size": lambda: Image(data).size,
-        "PIL.Image.open(jpeg).size": lambda: PIL.Image.open(io.BytesIO(data)).size,
-        SUBMIT: lambda: submit(data, document),
-        DECODE: lambda: Image(data).pixels(),
-    }
+    return Case(
+        group=setting.group,
+        name=setting.name,
+        ours=here(lambda: opened.submit(picture, prediction, prediction_type=task)),
+        peer=peer.side("registering", **work),
+        floor=here(_floor(prediction, setting.strategies)),
+        targets=setting.targets,
+        outputs={
+            "our decision": ticket.status,
+            "the peer's uploads": "not run" if outcome is None else str(outcome["uploads"]),
+        },
+    )
 
 
-def photograph(size: tuple[int, int]) -> bytes:
-    """Return a mosaic of the photographs in the scikit-image wheel, as a camera's JPEG."""
-    from skimage import data
+def _floor(prediction: Detections | Mapping[str, Any], strategies: int) -> Callable[[], object]:
+    """Return the bare questions: of four strategies, two look at every confidence."""
+    questions = sum(number % 4 in (0, 2) for number in range(strategies))
 
-    width, height = size
-    picture = PIL.Image.new("RGB", size)
-    for index, name in enumerate(("astronaut", "coffee", "chelsea", "rocket")):
-        tile = PIL.Image.fromarray(getattr(data, name)()).resize((width // 2, height // 2))
-        picture.paste(tile, (index % 2 * width // 2, index // 2 * height // 2))
-    noise = np.random.default_rng(0).normal(0, 4, (height, width, 3))
-    noisy = (np.asarray(picture) + noise).clip(0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    PIL.Image.fromarray(noisy).save(buffer, "JPEG", quality=QUALITY)
-    return buffer.getvalue()
+    def ask() -> int:
+        if isinstance(prediction, Detections):
+            confidence = prediction.confidence
+        else:
+            confidence = np.array([entry["confidence"] for entry in prediction["predictions"]])
+        return sum(int(np.count_nonzero(np.abs(confidence - 0.4) < 0.1)) for _ in range(questions))
 
-
-def response(size: tuple[int, int], *, confidence: float = 0.9) -> dict[str, object]:
-    """Return a Roboflow response whose detections are all alike; sure ones are not selected."""
-    width, height = size
-    return {
-        "inference_id": "benchmark",
-        "time": 0.02,
-        "image": {"width": width, "height": height},
-        "predictions": [
-            {
-                "x": width * (row + 1) / (DETECTIONS + 1),
-                "y": height / 2,
-                "width": width / 20,
-                "height": height / 20,
-                "confidence": confidence,
-                "class": "car",
-                "class_id": 2,
-                "detection_id": f"detection-{row}",
-            }
-            for row in range(DETECTIONS)
-        ],
-    }
-
-
-@contextmanager
-def collector() -> Iterator[Callable[[bytes, object], Ticket]]:
-    """Yield `submit` of a collector in which no strategy wants a sure detection."""
-    from al_framework.collector import Collector
-
-    with tempfile.TemporaryDirectory() as directory:
-        configuration = {
-            "name": "benchmark",
-            "adapter": {"type": "roboflow_response"},
-            "active_learning": {
-                "enabled": True,
-                "persist_predictions": True,
-                "sampling_strategies": [
-                    {
-                        "name": "hard_examples",
-                        "type": "close_to_threshold",
-                        "threshold": 0.4,
-                        "epsilon": 0.1,
-                        "probability": 1.0,
-                    }
-                ],
-                "batching_strategy": {
-                    "batches_name_prefix": "benchmark",
-                    "recreation_interval": "never",
-                },
-            },
-            "sinks": [{"type": "null"}],
-            "spool": {"path": str(Path(directory) / "spool")},
-        }
-        with Collector.from_config(configuration) as opened:
-            yield opened.submit
+    return ask

@@ -7,7 +7,7 @@ model's digits. Arrays are read-only by convention, and so is `document`: the ca
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -137,6 +137,24 @@ class Detections:
     def __len__(self) -> int:
         """Return the number of detections."""
         return len(self.class_name)
+
+
+class Scores(NamedTuple):
+    """Detections without their places: on these alone most frames are refused.
+
+    Attributes:
+        class_name: n names, as in `Detections`.
+        confidence: ``(n,)`` float64, as in `Detections`.
+        prediction_type: As in `Detections`.
+        model_id: As in `Detections`.
+        inference_id: As in `Detections`.
+    """
+
+    class_name: tuple[str, ...]
+    confidence: Floats
+    prediction_type: str = "object-detection"
+    model_id: str | None = None
+    inference_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -5,6 +5,8 @@ before the strategies, `check_placement` only for frames that are about to be ac
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from al_framework.api import (
     ImageSize,
     Prediction,
     PredictionError,
+    Scores,
     Unlabelled,
 )
 from al_framework.api._formats import MAX_PIXELS
@@ -43,14 +46,21 @@ def check_prediction(prediction: Prediction) -> None:
         plausible = False
     if plausible:
         return
-    try:
+    with _blaming_the_prediction():
         # Only now look for the place; squares that overflow come here for nothing.
         _explain(prediction)
-    except (AttributeError, TypeError, ValueError) as exc:
-        raise PredictionError(
-            f"the prediction is malformed ({type(exc).__name__}: {exc}): "
-            "the adapter has to fill the fields as al_framework.api describes them"
-        ) from exc
+
+
+def are_plausible(scores: Scores) -> bool:
+    """Tell whether scores can be used: one finite number for each name, and not too many."""
+    confidence, rows = scores.confidence, len(scores.class_name)
+    return (
+        type(confidence) is np.ndarray
+        and confidence.shape == (rows,)
+        and confidence.dtype is _FLOAT64
+        and rows <= MAX_DETECTIONS
+        and math.isfinite(np.vdot(confidence, confidence))
+    )
 
 
 def check_placement(prediction: Prediction, image_size: ImageSize) -> None:
@@ -65,15 +75,16 @@ def check_placement(prediction: Prediction, image_size: ImageSize) -> None:
 
     Raises:
         PredictionError: The prediction is of a picture of another shape, a box lies wholly outside
-            or is inverted, a polygon or keypoint is not finite, or a mask is malformed.
+            or is inverted, a polygon or keypoint is not finite, or any of them is malformed.
     """
-    size = prediction.image_size
-    if size is not None and size != image_size:
-        _check_size(size, image_size)
-    if isinstance(prediction, Detections):
-        _check_boxes(prediction)
-        _check_shapes(prediction)
-        _check_masks(prediction)
+    with _blaming_the_prediction():
+        size = prediction.image_size
+        if size is not None and size != image_size:
+            _check_size(size, image_size)
+        if isinstance(prediction, Detections):
+            _check_boxes(prediction)
+            _check_shapes(prediction)
+            _check_masks(prediction)
 
 
 def aspect_agrees(one: ImageSize, other: ImageSize) -> bool:
@@ -85,6 +96,18 @@ def aspect_agrees(one: ImageSize, other: ImageSize) -> bool:
         abs(large_height * width / large_width - height) <= 1
         or abs(large_width * height / large_height - width) <= 1
     )
+
+
+@contextmanager
+def _blaming_the_prediction() -> Iterator[None]:
+    """Let what goes wrong while a prediction is looked at be said of the prediction."""
+    try:
+        yield
+    except (AttributeError, TypeError, ValueError) as exc:
+        raise PredictionError(
+            f"the prediction is malformed ({type(exc).__name__}: {exc}): "
+            "the adapter has to fill the fields as al_framework.api describes them"
+        ) from exc
 
 
 def _is_plausible(prediction: Detections | Classification) -> bool:

@@ -279,7 +279,7 @@ class Engine:
         return pending
 
     def _complete(self, pending: Pending) -> Ended | None:
-        """Have the whole prediction read, if only its scores are; return how that ends the frame."""
+        """Have the whole prediction read, not its scores alone; return how that ends the frame."""
         glance = pending.prediction
         if type(glance) is not Glance:
             return None

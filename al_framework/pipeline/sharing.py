@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from al_framework.api import Detections, Keypoints, Prediction, Unlabelled
+from al_framework.pipeline.glancing import Glance
 
 
 def read_only(prediction: Prediction) -> Prediction:
     """Return the prediction with every array in it read-only; itself if its few arrays are so."""
-    if isinstance(prediction, Unlabelled):
+    if isinstance(prediction, Unlabelled | Glance):  # a glance's only array is read-only
         return prediction
     if isinstance(prediction, Detections):
         polygons, keypoints = prediction.polygons, prediction.keypoints

@@ -15,6 +15,7 @@ from al_framework.api import (
     Prediction,
     PredictionAdapter,
     PredictionError,
+    Scores,
     Unlabelled,
 )
 from al_framework_roboflow.documents import looks_like_a_response, one_response, stated_image
@@ -27,6 +28,7 @@ from al_framework_roboflow.entries import (
     shown,
     texts,
 )
+from al_framework_roboflow.scores import read_scores
 from al_framework_roboflow.tasks import CLASSIFICATION, DETECTION_TASKS
 
 _MAX_SIDE = 1_000_000
@@ -57,6 +59,10 @@ class RoboflowResponse(PredictionAdapter):
     def accepts(self, document: object) -> bool:
         """Tell whether this is a mapping, or a response object, with the keys of a response."""
         return looks_like_a_response(document)
+
+    def scores(self, document: object, *, prediction_type: str | None) -> Scores | None:
+        """Return the classes and confidences of a detection response in its usual form."""
+        return read_scores(document, prediction_type)
 
     def adapt(self, document: object, *, frame: Frame, prediction_type: str | None) -> Prediction:
         """Return the prediction that a document states.

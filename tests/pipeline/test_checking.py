@@ -60,6 +60,8 @@ def full(**changes: Any) -> Detections:
     return detections(**values)
 
 
+OBJECTS = np.zeros((0, 2), dtype=object)
+LISTS: Any = [[1.0, 1.0]]
 NOTHING = detections(xyxy=np.zeros((0, 4)), confidence=np.zeros(0), class_name=())
 
 
@@ -217,6 +219,16 @@ def test_malformed_predictions_name_the_place(prediction: Any, message: str) -> 
             full(keypoints=(Keypoints(xy=np.zeros((2, 2)), class_name=("nose",)),) * 2),
             SIZE,
             "has 2 keypoints but 1 entries of 'class_name'",
+        ),
+        (
+            full(polygons=((OBJECTS,), ())),
+            SIZE,
+            r"the prediction is malformed \(TypeError: .*: the adapter has to fill the fields as",
+        ),
+        (
+            full(keypoints=(Keypoints(xy=LISTS), Keypoints(xy=np.zeros((0, 2))))),
+            SIZE,
+            r"the prediction is malformed \(AttributeError: 'list' object has no attribute 'ndim'",
         ),
         (
             full(masks=(None, RleMask(size=(64, 64), counts=(4096,)))),

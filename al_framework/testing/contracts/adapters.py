@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
-from al_framework.api import Frame, Prediction, PredictionAdapter, PredictionError
+from al_framework.api import Frame, Prediction, PredictionAdapter, PredictionError, Scores
 from al_framework.testing._checks import check, prediction_fault, same, same_prediction
 from al_framework.testing.contracts.component import ComponentContract
 from al_framework.testing.fakes import sample_frame
@@ -29,7 +29,8 @@ class AdapterContract(ComponentContract[PredictionAdapter[Any]]):
 
     Besides what holds for every component: it accepts its own objects and no others; what it reads
     is well-formed, the same each time, keeps the object and the caller's word for the task, and
-    needs no pixels; the object is not written to; one that cannot be read raises
+    needs no pixels; `scores`, where it gives any, are those of the whole prediction; the object is
+    not written to; one that cannot be read raises
     `PredictionError`; the parts of an object that is about several frames are frames with names
     that stay, and know what they were cut from.
     """
@@ -86,6 +87,20 @@ class AdapterContract(ComponentContract[PredictionAdapter[Any]]):
         for _, prediction, _ in self._adapted(tmp_path, "Some-Task"):
             seen = prediction.prediction_type
             check(seen == "Some-Task", f"prediction type 'Some-Task' has become {seen!r}")
+
+    def test_scores_say_what_adapt_says(self, tmp_path: Path) -> None:
+        """Whether a frame is judged by the same numbers, be the object read whole or not."""
+        adapter = self.build(tmp_path)
+        adapter.start()
+        for task in (None, "object-detection"):
+            for document in self.documents():
+                for part, piece in self._split(adapter, document, sample_frame()):
+                    scores = adapter.scores(piece, prediction_type=task)
+                    if scores is not None:
+                        whole = adapter.adapt(piece, frame=part, prediction_type=task)
+                        seen = [getattr(whole, name, None) for name in Scores._fields]
+                        equal = same(list(scores), seen)
+                        check(equal, f"scores gives {scores} where adapt gives {whole!r:.200}")
 
     def test_broken_documents_raise_prediction_errors(self, tmp_path: Path) -> None:
         """Whether a bad object, or a bad part of one, costs one frame and names itself."""

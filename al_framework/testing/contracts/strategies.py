@@ -9,7 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from al_framework.api import Frame, FrameError, Prediction, Strategy, Unlabelled
+from al_framework.api import (
+    Detections,
+    Frame,
+    FrameError,
+    Prediction,
+    Scores,
+    Strategy,
+    Unlabelled,
+)
+from al_framework.pipeline.glancing import glance
 from al_framework.testing._checks import check, same, same_prediction, verdict_fault
 from al_framework.testing._watching import watch_io
 from al_framework.testing.contracts.component import ComponentContract
@@ -18,6 +27,14 @@ from al_framework.testing.hostile import hostile_predictions
 from al_framework.testing.samples import sample_predictions
 
 _A_DAY_S = 86_400.0
+
+
+def _scores(prediction: Detections) -> Scores:
+    return Scores(prediction.class_name, prediction.confidence, prediction.prediction_type)
+
+
+def _refuse_to_read() -> Prediction:
+    raise AssertionError("it looks at more than names and confidences: leave scores_only = False")
 
 
 class StrategyContract(ComponentContract[Strategy[Any]]):
@@ -32,7 +49,8 @@ class StrategyContract(ComponentContract[Strategy[Any]]):
     Besides what holds for every component: verdicts are well-formed, on hostile predictions too;
     equal inputs give equal verdicts, whatever the clock says; a stateful strategy goes on after
     `state_dict` and `load_state_dict` as if nothing had happened; predictions are not written to;
-    pixels are read only where `needs_pixels` says so; `evaluate` reads no file, opens no
+    pixels are read only where `needs_pixels` says so, and boxes are not where `scores_only` says
+    so; `evaluate` reads no file, opens no
     connection, and leaves the global random numbers alone.
 
     A strategy of a task of its own overrides `predictions`.
@@ -114,6 +132,18 @@ class StrategyContract(ComponentContract[Strategy[Any]]):
             frame = sample_frame()
             self._evaluate(self._started(tmp_path), name, prediction, frame)
             check(not frame.image.decoded, "evaluate reads pixels: set needs_pixels = True")
+
+    def test_scores_suffice_if_announced(self, tmp_path: Path) -> None:
+        """Whether boxes can stay unread for a frame that nobody takes: as `scores_only` says."""
+        if not self.component.scores_only:
+            return
+        for name, prediction in self._eligible().items():
+            if isinstance(prediction, Detections):
+                bare = glance(_scores(prediction), reader="", read=_refuse_to_read)
+                verdicts = [
+                    self._evaluate(self._started(tmp_path), name, one) for one in (prediction, bare)
+                ]
+                self._check_equal({name: verdicts[0]}, {name: verdicts[1]})
 
     def test_evaluate_does_no_io(self, tmp_path: Path) -> None:
         """Whether a frame can wait for a disk or a network, or for the import of a package."""

@@ -35,7 +35,7 @@ class ClassesBasedOptions(Options):
     """Options of `classes_based`."""
 
     selected_class_names: ClassNames = Field(
-        description="Classes to collect; nothing is collected if empty."
+        description="Classes to collect; nothing is collected if empty.", examples=[["person"]]
     )
     probability: Fraction = Field(
         description="Chance, from 0 to 1, of taking a frame that shows one of them."
@@ -62,6 +62,7 @@ class ClassesBased(Strategy[ClassesBasedOptions]):
     type_name = "classes_based"
     tasks: ClassVar[frozenset[str] | None] = frozenset({CLASSIFICATION})
     also_reads: ClassVar[frozenset[str]] = frozenset(DETECTION_TASKS)
+    scores_only = True
 
     def __init__(self, options: ClassesBasedOptions, context: Context) -> None:
         super().__init__(options, context)
@@ -83,7 +84,7 @@ class ClassesBased(Strategy[ClassesBasedOptions]):
         if isinstance(prediction, Detections):
             selected = near.selected or ()
             if any(name in selected for name in prediction.class_name):
-                rows = near.rows(prediction, near.mask(prediction.confidence))
+                rows = near.selected_among(prediction, near.close(prediction.confidence))
                 return self._judge(scored(prediction, rows), "detection")
         return self._refusal
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field, StrictBool, StrictInt
 
 from al_framework.api import (
@@ -78,12 +77,14 @@ class CloseToThreshold(Strategy[CloseToThresholdOptions]):
 
     type_name = "close_to_threshold"
     tasks: ClassVar[frozenset[str] | None] = frozenset({*DETECTION_TASKS, CLASSIFICATION})
+    scores_only = True
 
     def __init__(self, options: CloseToThresholdOptions, context: Context) -> None:
         super().__init__(options, context)
         names = options.selected_class_names
         selected = None if names is None else frozenset(names)
         self._near = Near(options.threshold, options.epsilon, selected)
+        self._within = f"within {options.epsilon:g} of {options.threshold:g}"
         self._minimum = options.minimum_objects_close_to_threshold
         # Most frames are refused; they share one verdict.
         self._refusal = Verdict(match=False, utility=0.0, probability=options.probability)
@@ -102,10 +103,10 @@ class CloseToThreshold(Strategy[CloseToThresholdOptions]):
 
     def _judge_detections(self, detections: Detections) -> Verdict:
         near = self._near
-        close = near.mask(detections.confidence)
-        if np.count_nonzero(close) < self._minimum:
+        rows = near.close(detections.confidence)
+        if len(rows) < self._minimum:
             return self._refusal  # before any name is compared: most frames end here
-        rows = near.rows(detections, close)
+        rows = near.selected_among(detections, rows)
         if len(rows) < self._minimum:
             return self._refusal
         return self._match(len(rows), "detection", near.closest(scored(detections, rows)))
@@ -138,10 +139,7 @@ class CloseToThreshold(Strategy[CloseToThresholdOptions]):
         reason = "no detection has to be close to the threshold"
         if closest:
             utility = near.utility(closest[0])
-            reason = (
-                f"{counted(count, noun)} within {near.epsilon:g} of {near.threshold:g}: "
-                f"{listed(closest, count)}"
-            )
+            reason = f"{counted(count, noun)} {self._within}: {listed(closest, count)}"
         return Verdict(
             match=True, utility=utility, probability=self.options.probability, reason=reason
         )

@@ -18,6 +18,7 @@ Scored: TypeAlias = tuple[str, float]
 """A class with its confidence."""
 
 _NAMED = 3
+_FEW = 24  # up to so many numbers, a loop is through before numpy has begun
 
 
 class UnknownConfidenceError(ValueError):
@@ -37,14 +38,24 @@ class Near(NamedTuple):
     epsilon: float
     selected: frozenset[str] | None
 
-    def mask(self, confidence: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Return which confidences are close, whatever their class."""
-        close: npt.NDArray[np.bool_] = np.abs(confidence - self.threshold) < self.epsilon
-        return close
+    def close(self, confidence: npt.NDArray[np.float64]) -> list[int]:
+        """Return the rows whose confidence is close, whatever their class."""
+        threshold, epsilon = self.threshold, self.epsilon
+        if len(confidence) <= _FEW:
+            values = enumerate(confidence.tolist())
+            return [row for row, value in values if abs(value - threshold) < epsilon]
+        rows: list[int] = (np.abs(confidence - threshold) < epsilon).nonzero()[0].tolist()
+        return rows
 
-    def rows(self, detections: Detections, close: npt.NDArray[np.bool_]) -> list[int]:
-        """Return the rows of the selected classes among the close ones."""
-        rows: list[int] = close.nonzero()[0].tolist()
+    def count(self, detections: Detections) -> int:
+        """Return how many detections of the selected classes are close."""
+        confidence = detections.confidence
+        if self.selected is None and len(confidence) > _FEW:
+            return int(np.count_nonzero(np.abs(confidence - self.threshold) < self.epsilon))
+        return len(self.selected_among(detections, self.close(confidence)))
+
+    def selected_among(self, detections: Detections, rows: list[int]) -> list[int]:
+        """Return those of the rows that are of the selected classes."""
         if self.selected is None:
             return rows
         names, selected = detections.class_name, self.selected
@@ -78,8 +89,8 @@ class Near(NamedTuple):
 
     def closest(self, found: Sequence[Scored]) -> list[Scored]:
         """Return the few that are closest, the closest first."""
-        ranked = [(abs(one[1] - self.threshold), row) for row, one in enumerate(found)]
-        return [found[row] for _, row in sorted(ranked)[:_NAMED]]
+        threshold = self.threshold
+        return sorted(found, key=lambda one: abs(one[1] - threshold))[:_NAMED]
 
     def utility(self, closest: Scored) -> float:
         """Return how close the closest is: 1 at the threshold, 0 at a distance of epsilon."""
@@ -95,14 +106,18 @@ class Near(NamedTuple):
         ]
 
 
-def scored(detections: Detections, rows: Sequence[int]) -> list[Scored]:
+def scored(detections: Detections, rows: list[int]) -> list[Scored]:
     """Return the classes of some rows with their confidences."""
-    return [(detections.class_name[row], float(detections.confidence[row])) for row in rows]
+    names, confidence = detections.class_name, detections.confidence
+    if len(rows) <= _FEW < len(confidence):
+        return [(names[row], float(confidence[row])) for row in rows]
+    values = confidence.tolist()
+    return [(names[row], values[row]) for row in rows]
 
 
 def listed(found: Sequence[Scored], count: int) -> str:
     """Return classes with their confidences for a person, and a mark where there are more."""
-    named = ", ".join(f"{name} {confidence:.3g}" for name, confidence in found)
+    named = ", ".join([f"{name} {confidence:.3g}" for name, confidence in found])
     return f"{named}, …" if count > len(found) else named
 
 

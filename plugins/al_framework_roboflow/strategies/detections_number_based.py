@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import numpy as np
 from pydantic import Field, StrictInt, ValidationInfo, field_validator
 
 from al_framework.api import Context, Detections, Frame, Options, Prediction, Strategy, Verdict
@@ -56,6 +55,7 @@ class DetectionsNumberBased(Strategy[DetectionsNumberBasedOptions]):
 
     type_name = "detections_number_based"
     tasks: ClassVar[frozenset[str] | None] = frozenset(DETECTION_TASKS)
+    scores_only = True
 
     def __init__(self, options: DetectionsNumberBasedOptions, context: Context) -> None:
         super().__init__(options, context)
@@ -74,14 +74,11 @@ class DetectionsNumberBased(Strategy[DetectionsNumberBasedOptions]):
         if not isinstance(prediction, Detections):
             return self._refusal
         near, least, most = self._near, self._more_than, self._less_than
-        close = near.mask(prediction.confidence)
-        count = int(np.count_nonzero(close))
+        if least is not None and len(prediction) <= least:
+            return self._refusal  # before any number is compared
+        count = near.count(prediction)
         if least is not None and count <= least:
-            return self._refusal  # before any name is compared
-        if near.selected is not None:
-            count = len(near.rows(prediction, close))
-            if least is not None and count <= least:
-                return self._refusal
+            return self._refusal
         if most is not None and count >= most:
             return self._refusal
         margins = [count - least] if least is not None else []

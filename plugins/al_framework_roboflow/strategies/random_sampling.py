@@ -21,6 +21,7 @@ class RandomSampling(Strategy[RandomOptions]):
     """
 
     type_name = "random"
+    scores_only = True
 
     def __init__(self, options: RandomOptions, context: Context) -> None:
         super().__init__(options, context)

@@ -10,6 +10,7 @@ from al_framework.api import (
     Image,
     PredictionAdapter,
     PredictionError,
+    Scores,
     Unlabelled,
 )
 from al_framework.testing import AdapterContract, sample_detections, sample_frame, sample_jpeg
@@ -53,6 +54,11 @@ class Reads32Bits(GoodAdapter):
     def adapt(self, document, *, frame, prediction_type):
         found = super().adapt(document, frame=frame, prediction_type=prediction_type)
         return dataclasses.replace(found, xyxy=found.xyxy.astype(np.float32))
+
+
+class ScoresAnother(GoodAdapter):
+    def scores(self, document, *, prediction_type):
+        return Scores(("cat",), np.array([0.125]), prediction_type or "some")
 
 
 class ReadsRaggedRows(GoodAdapter):
@@ -282,6 +288,12 @@ WRONG = [
         ForgivesTheSecond,
         "broken_documents_raise_prediction_errors",
         r"{'parts': \[.*broken.* is read without an error",
+    ),
+    (
+        AdapterTest,
+        ScoresAnother,
+        "scores_say_what_adapt_says",
+        r"scores gives Scores\(class_name=\('cat',\).* where adapt gives Detections",
     ),
     (CutterTest, CountsOn, "parts_have_names_that_stay", "frame ids differ from time to time: "),
     (CutterTest, NamesAllAlike, "parts_have_names_that_stay", "frame ids repeat: "),

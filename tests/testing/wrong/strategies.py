@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import BaseModel, Field, SecretStr
 
-from al_framework.api import Options, Strategy, Verdict
+from al_framework.api import Detections, Options, Strategy, Verdict
 from al_framework.testing import StrategyContract
 
 
@@ -26,6 +26,20 @@ class GoodStrategy(Strategy[GoodOptions]):
 class StrategyTest(StrategyContract):
     component = GoodStrategy
     options: ClassVar = {"level": 0.25}
+
+
+class HidesTheBoxes(GoodStrategy):
+    scores_only = True
+
+    def evaluate(self, frame, prediction):
+        return Verdict(match=bool(np.any(prediction.xyxy)))
+
+
+class HidesWhichType(GoodStrategy):
+    scores_only = True
+
+    def evaluate(self, frame, prediction):
+        return Verdict(match=type(prediction) is Detections)
 
 
 class BadTypeName(GoodStrategy):
@@ -325,6 +339,18 @@ WRONG = [
         ReadsAFile,
         "evaluate_does_no_io",
         r"evaluate does I/O on 'detections' \(open of .*strategies.py'\): do that in start",
+    ),
+    (
+        StrategyTest,
+        HidesTheBoxes,
+        "scores_suffice_if_announced",
+        "evaluate fails on 'detections'.*it looks at more than names and confidences: leave scores_only",
+    ),
+    (
+        StrategyTest,
+        HidesWhichType,
+        "scores_suffice_if_announced",
+        "verdicts on .* differ: Verdict.match=True.* and Verdict.match=False",
     ),
     (StrategyTest, LooksAround, "evaluate_does_no_io", "evaluate does I/O on .*os.listdir of "),
     (StrategyTest, CallsHome, "evaluate_does_no_io", "evaluate does I/O on .*socket.connect of "),
