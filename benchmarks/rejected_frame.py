@@ -19,7 +19,6 @@ from benchmarks.collecting import collector
 from benchmarks.comparing import Case, Comparison, Target, compare, here
 from benchmarks.frames import photograph, response
 
-
 COUNTS = (0, 10, 100, 1000)
 STRATEGIES = (1, 4, 16)
 

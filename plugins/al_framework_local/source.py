@@ -96,11 +96,12 @@ class DirectorySource(Source[DirectoryOptions]):
 
     def frames(self, skip: Callable[[FrameKey], bool]) -> Iterator[Frame]:
         """Yield the pictures that `skip` does not refuse; only their status is read."""
-        name = self.context.name
+        name, root = self.context.name, str(self._root)
         for path in self._files:
-            file = self._root / path
+            # Text, not a Path: taking paths apart and joining them took half of the time here.
+            file = os.path.join(root, path)  # noqa: PTH118 - as above
             try:
-                status = file.stat()
+                status = os.stat(file)  # noqa: PTH116 - as above
             except OSError as exc:
                 self.context.logger.warning("%s is gone (%s): it is left out", file, exc.strerror)
                 continue
