@@ -30,6 +30,7 @@ ImageInput: TypeAlias = (
 
 
 _MAX_PATH = 4096  # Linux's PATH_MAX
+_CHUNK = 16 * 1024  # of a file that turns out longer than it said
 # Without waiting: opening a pipe that nobody writes to would take for ever.
 _READ_ONLY = (
     os.O_RDONLY
@@ -240,7 +241,7 @@ def _checked_path(value: "str | os.PathLike[str]") -> Path:
         )
     if text.startswith(("http://", "https://", "data:")):
         raise ImageError(f"{text[:80]!r} is an address: fetch it and pass the bytes")
-    return Path(value)
+    return value if isinstance(value, Path) else Path(value)
 
 
 def _read_file(path: Path) -> bytes:
@@ -252,8 +253,7 @@ def _read_file(path: Path) -> bytes:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device never ends
                 raise ImageError(f"{name} cannot be read: it is not a file")
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                data = file.read(MAX_BYTES + 1) if status.st_size <= MAX_BYTES else b""
+            data = _read_descriptor(descriptor, status.st_size)
         finally:
             os.close(descriptor)
     except OSError as exc:
@@ -266,6 +266,19 @@ def _read_file(path: Path) -> bytes:
             f"{name} holds {size} bytes, more than the {MAX_BYTES} we read: make it smaller"
         )
     return data
+
+
+def _read_descriptor(descriptor: int, expected: int) -> bytes:
+    """Return what a file holds; of one that exceeds the limit, nothing, or one byte too many."""
+    if expected > MAX_BYTES:
+        return b""
+    # As much memory as the file needs: asking for the limit takes 32 MiB from the system each time.
+    parts, left, most = [], MAX_BYTES + 1, expected + 1
+    while part := os.read(descriptor, min(left, most)):
+        parts.append(part)
+        left -= len(part)  # 0 where a file grows without end: nothing is asked for then
+        most = _CHUNK
+    return b"".join(parts)
 
 
 def _checked_array(array: npt.NDArray[np.generic]) -> Pixels:

@@ -158,6 +158,31 @@ def test_walk_steps_over_a_standalone_marker() -> None:
     assert len(marked) == _jpeg.read_scans(marked, header)[1]
 
 
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(
+    st.lists(st.sampled_from([0x00, 0x01, 0x7F, 0xCF, 0xD0, 0xD7, 0xD8, 0xD9, 0xFE, 0xFF])),
+    st.integers(0, 5),
+    st.integers(1, 7),
+    st.integers(1, 7),
+)
+def test_the_next_marker_is_found_however_far_it_is(
+    values: list[int], position: int, near: int, block: int
+) -> None:
+    data = bytes(values)
+    expected = [
+        at
+        for at in range(position, len(data) - 1)
+        if data[at] == 0xFF and data[at + 1] not in {0x00, *range(0xD0, 0xD8), 0xFF}
+    ]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_jpeg, "_NEAR_BYTES", near)
+        patch.setattr(_jpeg, "_BLOCK_BYTES", block)
+        found = _jpeg._find_marker(data, position)
+
+    assert (expected[0] if expected else None) == found
+
+
 @steady
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused_and_nothing_else(tail: bytes) -> None:

@@ -1,5 +1,7 @@
 import hashlib
 import io
+import os
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
@@ -106,6 +108,15 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     return seen
 
 
+@pytest.fixture(params=["core", "fast"])
+def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra ``fast``, and with it."""
+    if request.param == "core":
+        monkeypatch.setattr("al_framework.pipeline.encoding.load_opencv", lambda: None)
+    else:
+        pytest.importorskip("cv2")
+
+
 KINDS = {
     "baseline": save(picture()),
     "progressive": save(picture(), progressive=True),
@@ -128,7 +139,7 @@ class TestPassThrough:
         data = KINDS[kind]
         encoded = encode(data)
 
-        assert data == encoded.image
+        assert data is encoded.image
         assert hashlib.sha256(data).hexdigest() == encoded.content_key
         assert (96, 64) == encoded.image_size == encoded.source_size
         assert loads == []
@@ -232,6 +243,7 @@ class TestPassThrough:
         assert encode(KINDS["baseline"], rules).image == KINDS["baseline"]
 
 
+@pytest.mark.usefixtures("codec")
 class TestReencoding:
     @pytest.mark.parametrize(
         ("value", "options"),
@@ -322,6 +334,7 @@ class TestReencoding:
         assert pil.info == {"comment": b"mine"}
 
 
+@pytest.mark.usefixtures("codec")
 class TestScaling:
     @pytest.mark.parametrize(
         ("size", "limit", "expected"),
@@ -401,6 +414,52 @@ class TestScaling:
         )
 
         assert not image.decoded
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere pictures go into a BytesIO")
+class TestInterpreter:
+    """Pillow holds the interpreter while it encodes, except into a file that the system knows."""
+
+    @pytest.fixture
+    def into(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        """How Pillow was told to encode."""
+        ways: list[str] = []
+        getencoder = PIL.Image._getencoder  # type: ignore[attr-defined]  # the one place it has
+
+        class Watched:
+            def __init__(self, encoder: Any) -> None:
+                self._encoder = encoder
+
+            def __getattr__(self, name: str) -> Any:
+                if name in {"encode", "encode_to_file"}:
+                    ways.append(name)
+                return getattr(self._encoder, name)
+
+        monkeypatch.setattr(
+            PIL.Image, "_getencoder", lambda *arguments: Watched(getencoder(*arguments))
+        )
+        monkeypatch.setattr("al_framework.pipeline.encoding.load_opencv", lambda: None)
+        return ways
+
+    def test_other_threads_run_while_a_picture_is_encoded(self, into: list[str]) -> None:
+        stored = encode(sample_pixels(640, 480)).image
+
+        assert ["encode_to_file"] == into
+        assert (640, 480) == decode(stored).size
+
+    def test_a_system_that_gives_no_such_file_is_done_without_it(
+        self, into: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        expected = encode(sample_pixels(640, 480)).image
+        into.clear()
+
+        def refuse(_: str) -> int:
+            raise PermissionError(1, "not in this sandbox")
+
+        monkeypatch.setattr(os, "memfd_create", refuse)
+
+        assert expected == encode(sample_pixels(640, 480)).image
+        assert {"encode"} == set(into)
 
 
 class TestPrediction:
