@@ -394,6 +394,42 @@ def test_a_state_that_cannot_be_read_is_named_and_begins_anew(build, plugin, cap
     assert json.loads(file.read_text()) == {"count": 3}
 
 
+def test_a_state_that_is_refused_is_named_with_what_to_do_and_nothing_begins(build, plugin):
+    given = document(strategies=[COUNTING], **FULL)
+    drive(build(given, with_sources=True))
+    (file,) = plugin.directories[0].iterdir()
+    file.write_text('{"frames": 3}')  # as another version of the strategy may have kept it
+    with pytest.raises(ComponentError) as caught:
+        build(given, with_sources=True)
+
+    assert str(caught.value) == (
+        f"strategy {COUNTING['name']!r} (plugin 'lives') could not start: it refuses the state in"
+        f" '{file}' (KeyError: 'count'): repair or update the plugin, or remove that file to begin"
+        " anew"
+    )
+    assert json.loads(file.read_text()) == {"frames": 3}
+
+
+def test_a_strategy_that_forgets_its_base_is_named_only_where_that_matters(build, plugin):
+    class Careless(plugin.components["strategies"][0]):
+        type_name = "careless"
+
+        def __init__(self, options, context):
+            pass
+
+    class Counting(Careless):
+        type_name = "careless_counting"
+        stateful = True
+
+    plugin.components["strategies"] += [Careless, Counting]
+    Careless.start = Careless.close = lambda self: None
+    build(document(strategies=[{"name": "a", "type": "careless"}]))
+    message = r"^strategy 'b' \(plugin 'lives'\) could not start: AttributeError: .*'context'"
+
+    with pytest.raises(ComponentError, match=message):
+        build(document(strategies=[{"name": "b", "type": "careless_counting"}]))
+
+
 def test_a_state_that_cannot_be_kept_is_logged_and_nothing_else(build, caplog):
     given = document(strategies=[{**COUNTING, "error": "state"}], **FULL)
     summary = drive(build(given, with_sources=True))

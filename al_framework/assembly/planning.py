@@ -13,6 +13,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -189,9 +190,8 @@ class Planner:
         own = stack.enter_context(ExitStack())  # for later instances, too, one for each source
 
         def build(source: str) -> Strategy:
-            built = cast("Strategy", self._starter.start(entry, own))
-            load_state(built, source)
-            return built
+            resume = partial(load_state, source=source)
+            return cast("Strategy", self._starter.start(entry, own, resume=resume))
 
         slot = StrategySlot(
             entry.name,

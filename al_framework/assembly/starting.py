@@ -4,11 +4,13 @@ import hashlib
 import logging
 import re
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from al_framework.api import AlFrameworkError, Clock, Component, ComponentError, Context
+from al_framework.api._faults import named_text_of, plugin_errors, text_of
 from al_framework.assembly.guarding import masked_error
 from al_framework.assembly.log_masking import LogMask
 from al_framework.assembly.masking import Mask
@@ -39,15 +41,22 @@ class Starter:
         self._masked = mask
         self._logs = logs
 
-    def start(self, entry: ComponentEntry | None, stack: ExitStack) -> Any:
+    def start(
+        self,
+        entry: ComponentEntry | None,
+        stack: ExitStack,
+        *,
+        resume: Callable[[Any], None] | None = None,
+    ) -> Any:
         """Build and start one component; what it is follows from the entry's kind.
 
         Args:
             entry: The component; None starts nothing.
             stack: Takes what closes it.
+            resume: Gives it what it knew at the end of the last run.
 
         Raises:
-            ComponentError: It could not be built or started.
+            ComponentError: It could not be built or started, or not go on from there.
         """
         if entry is None:
             return None
@@ -59,13 +68,15 @@ class Starter:
             component = entry.component(entry.options, context)
             stack.callback(_close, component, who)
             component.start()
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: raised again below
+            if resume is not None:
+                resume(component)
+        except plugin_errors() as exc:  # a plugin boundary: raised again below
             error = masked_error(exc, self._masked)
         else:
             self._logs.cover(*loggers)  # with those that came with its imports
             return component
         known = isinstance(error, AlFrameworkError | OSError)
-        text = str(error) if known else f"{type(error).__name__}: {error}"
+        text = text_of(error) if known else named_text_of(error)
         text = text.removeprefix(f"{entry.kind} {entry.name!r}: ")  # it is named already
         remedy = "" if known else ": repair or update the plugin, or use another type"
         # Not above: an error raised there would hold on to the first one as its context.
@@ -100,7 +111,7 @@ def _close(component: Component[Any], who: str) -> None:
     def close() -> None:
         try:
             component.close()
-        except (Exception, SystemExit):  # a plugin boundary: as above
+        except plugin_errors():  # a plugin boundary: as above
             logger.exception("%s could not be closed: repair or update the plugin", who)
 
     thread = threading.Thread(target=close, name="al-close", daemon=True)

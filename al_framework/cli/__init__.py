@@ -125,9 +125,11 @@ def _load(entry_point: EntryPoint) -> click.Command:
     try:
         command = entry_point.load()
     except (Exception, SystemExit) as exc:  # a plugin boundary: only its own command is lost
+        from al_framework.api._faults import named_text_of
+
         raise click.ClickException(
             f"command {entry_point.name!r} of {_distribution(entry_point)} "
-            f"({entry_point.value}) could not be loaded: {type(exc).__name__}: {exc}"
+            f"({entry_point.value}) could not be loaded: {named_text_of(exc)}"
         ) from exc
     if not isinstance(command, click.Command):
         raise click.ClickException(
@@ -155,7 +157,7 @@ def cli(ctx: click.Context, strict_plugins: bool, verbose: int) -> None:
 def main() -> None:
     """Run the command, turning our own errors into one message and an exit status."""
     try:
-        cli(standalone_mode=True)
+        cli(prog_name="al")
     except Exception as exc:
         status = _status_of(exc)
         if status is None:

@@ -71,7 +71,8 @@ def show_datapoint(console: Console, datapoint: Datapoint) -> None:
     if datapoint.tags:
         rows.append(f"tags {', '.join(datapoint.tags)}")
     if isinstance(prediction, Detections):
-        rows.append(f"{counted(len(prediction), 'detection')} of model {datapoint.model_id!r}")
+        model = "a model without a name" if datapoint.model_id is None else datapoint.model_id
+        rows.append(f"{counted(len(prediction), 'detection')} of {model}")
     for row in rows:
         console.print(Text(f"  {visible(row)}"))
 

@@ -1,6 +1,5 @@
 """`al plugins`: show the plugins, what they provide, and what is wrong with them."""
 
-import difflib
 import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import click
 from rich import box
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -17,7 +17,9 @@ from al_framework.cli._host import discover_host, read_switches, strict_plugins,
 from al_framework.cli._origins import class_file, class_line, class_name, plugin_file
 from al_framework.host import PluginHost, PluginRecord, Registration
 from al_framework.host.discovery import missing_requirements
+from al_framework.host.hints import nearest
 
+_UNBOUNDED = 10_000  # characters
 _STATE_STYLES = {"loaded": "green", "failed": "bold red", "disabled": "dim"}
 
 
@@ -83,7 +85,12 @@ def _console() -> Console:
 def _show(host: PluginHost, problems: Collection[str]) -> None:
     console = _console()
     if host.records:
-        console.print(_table(host.records))
+        table = _table(host.records)
+        if not console.is_terminal:  # whoever searches finds every name whole
+            unbounded = console.options.update(width=_UNBOUNDED)
+            narrowest = Measurement.get(console, unbounded, table).minimum
+            console.width = max(console.width, narrowest)
+        console.print(table)
     else:
         console.print("no plugins are installed")
     if problems:
@@ -99,13 +106,13 @@ def _indented(console: Console, text: str) -> RenderableType:
 
 def _table(records: Iterable[PluginRecord]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for title in ("plugin", "distribution", "version", "state", "components"):
+    # Name and version stand in one column, so that 80 characters have room for whole names.
+    for title in ("plugin", "distribution", "state", "components"):
         table.add_column(title, overflow="fold")
     for record in records:
         table.add_row(
             record.name,
-            record.distribution or "",
-            record.version or "",
+            " ".join(filter(None, (record.distribution, record.version))),
             Text(record.state, style=_STATE_STYLES[record.state]),
             "\n".join(_component_lines(record)),
         )
@@ -163,8 +170,11 @@ def _as_json(host: PluginHost, problems: Collection[str]) -> dict[str, object]:
 
 def _nobody_provides(type_name: str, everything: Iterable[Registration], host: PluginHost) -> str:
     types = sorted({entry.type_name for entry in everything})
-    near = difflib.get_close_matches(type_name, types, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    near = nearest(type_name, types)
+    hint = f" (did you mean {near!r}?)" if near else ""
+    own = [e.type_name for r in host.records if r.name == type_name for e in r.components]
+    if own:
+        hint = f": it is the name of a plugin, which provides {', '.join(own)}"
     lines = [
         f"no plugin provides the type {type_name!r}{hint}",
         f"there are: {', '.join(types) or 'none'}",

@@ -35,10 +35,12 @@ from al_framework.cli._leftovers import leftovers
 from al_framework.cli._progress import RunProgress
 from al_framework.cli._signals import EXIT_INTERRUPTED, stop_on_signal
 from al_framework.cli._summary import print_summary
+from al_framework.cli._wording import counted
 from al_framework.config.loading import load_configuration, plugin_switches, read_document
 
 EXIT_FAILED = 1
 EXIT_STRATEGY_DISABLED = 3
+_UNREADABLE = ("invalid_image", "invalid_prediction")
 
 INTERRUPTED_DEADLINE_S = 5.0
 
@@ -185,7 +187,8 @@ def _drive(  # noqa: PLR0913 - options of the command, keyword-only
         notices = leftovers(assembly, option=option)
         deadline_s = INTERRUPTED_DEADLINE_S if stop.is_set() else 0.0
         summary = assembly.finish(deadline_s=deadline_s, interrupted=stop.is_set())
-    return _Ended(summary=summary, failures=failures + _left(summary, sinks), notices=notices)
+    failures += [*_all_unread(summary), *_left(summary, sinks)]
+    return _Ended(summary=summary, failures=failures, notices=notices)
 
 
 def _collect(
@@ -288,6 +291,16 @@ def _room_waiter(
         return not stop.wait(POLL_S) and not stalled()
 
     return wait_for_room
+
+
+def _all_unread(summary: RunSummary) -> Iterator[str]:
+    """Say so if not one frame could be looked at: one bad frame is nothing, all of them are."""
+    counts = summary.counts
+    unread = {r: n for r, n in counts.dropped.items() if r in ("failed", *_UNREADABLE)}
+    if counts.offered and sum(unread.values()) == counts.offered:
+        reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(unread.items()))
+        frames = counted(counts.offered, "frame")
+        yield f"none of {frames} could be looked at ({reasons}): see below"
 
 
 def _exit_status(summary: RunSummary, failures: list[str]) -> int:

@@ -38,6 +38,9 @@ def component_faults(kind: str, component: object) -> list[str]:
         return [f"it returns {component!r}: return classes derived from api.{base.__name__}"]
     if not issubclass(component, base):
         seen = f"class {component.__name__} is no {kind_words(kind)}"
+        for other, its_base in COMPONENT_KINDS.items():
+            if issubclass(component, its_base):
+                return [f"{seen} but a {kind_words(other)}: return it from the hook of its kind"]
         return [f"{seen}: derive it from api.{base.__name__}"]
     return [f"class {component.__name__} {fault}" for fault in _class_faults(base, component)]
 

@@ -107,7 +107,7 @@ def _lowest_wanted(record: PluginRecord) -> Version | None:
         for line in lines
         if (wanted := _parsed(line)) is not None
         for bound in wanted.specifier
-        if bound.operator in {"==", "===", "~=", ">", ">="}
+        if bound.operator in {"==", "~=", ">", ">="}  # what `===` takes need not be a version
     ]
     return max(bounds, default=None)
 

@@ -192,7 +192,8 @@ class PluginHost:
                 continue
             faults = _faults_before_import(candidate, first.setdefault(candidate.name, candidate))
             loaded = LoadedPlugin(faults=tuple(faults)) if faults else loader.load(candidate)
-            sentences = [f"{candidate.label}: {fault}" for fault in loaded.faults]
+            # What a plugin returned is shown, and a repr may have lines; a fault has one.
+            sentences = [" ".join(f"{candidate.label}: {fault}".split()) for fault in loaded.faults]
             kept, clashes = _take_in(registry, candidate, loaded)
             sentences += clashes
             problems += sentences

@@ -5,15 +5,22 @@ import logging
 import os
 from pathlib import Path
 
-from al_framework.api import Strategy
+from al_framework.api import AlFrameworkError, Strategy
+from al_framework.api._faults import named_text_of, plugin_errors
 
 logger = logging.getLogger(__name__)
 
 
 def load_state(strategy: Strategy, source: str) -> None:
-    """Give a stateful strategy what it knew of a source; one whose file is torn begins anew."""
+    """Give a stateful strategy what it knew of a source; one whose file is torn begins anew.
+
+    Raises:
+        AlFrameworkError: The strategy refuses it, as it may once a new version keeps other things.
+    """
+    if not strategy.stateful:
+        return
     path = _file(strategy, source)
-    if not strategy.stateful or not path.is_file():
+    if not path.is_file():
         return
     try:
         state = json.loads(path.read_text())
@@ -21,7 +28,13 @@ def load_state(strategy: Strategy, source: str) -> None:
         name = strategy.context.name
         logger.warning("the state of strategy %r cannot be read (%s): it begins anew", name, exc)
         return
-    strategy.load_state_dict(state)
+    try:
+        strategy.load_state_dict(state)
+    except plugin_errors() as exc:  # a plugin boundary: the run does not begin
+        raise AlFrameworkError(
+            f"it refuses the state in '{path}' ({named_text_of(exc)}): repair or update the"
+            " plugin, or remove that file to begin anew"
+        ) from exc
 
 
 def save_state(strategy: Strategy, source: str) -> None:
@@ -39,10 +52,7 @@ def save_state(strategy: Strategy, source: str) -> None:
         with os.fdopen(os.open(partial, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(json.dumps(strategy.state_dict()))
         partial.replace(path)
-    except (
-        Exception,
-        SystemExit,
-    ):  # a plugin boundary: the state is a convenience, the run is over
+    except plugin_errors():  # a plugin boundary: the state is a convenience, the run is over
         logger.exception(
             "the state of strategy %r could not be kept, so the next run begins anew: repair or"
             " update its plugin",

@@ -1,3 +1,4 @@
+import runpy
 import warnings
 from pathlib import Path
 
@@ -82,6 +83,18 @@ def test_a_former_name_is_found_and_names_the_line_that_uses_it():
     assert found is api.Verdict
     assert (str(seen.message), seen.filename) == (MESSAGE, __file__)
     assert "found = importing()" in Path(__file__).read_text().splitlines()[seen.lineno - 1]
+
+
+def test_a_plugin_that_imports_a_former_name_works_and_is_warned(monkeypatch, tmp_path):
+    names = {"Score": FormerName(warning=OLD, home="al_framework.api:Verdict")}
+    monkeypatch.setattr(find_former_name, "__defaults__", (names,))
+    (tmp_path / "plugin.py").write_text("\nfrom al_framework.api import Score\n")
+
+    with pytest.warns(PluginApiDeprecationWarning) as caught:
+        plugin = runpy.run_path(str(tmp_path / "plugin.py"))
+
+    assert plugin["Score"] is api.Verdict
+    assert {(seen.filename, seen.lineno) for seen in caught} == {(str(tmp_path / "plugin.py"), 2)}
 
 
 def test_a_name_that_there_has_never_been_is_refused():

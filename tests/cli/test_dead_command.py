@@ -109,7 +109,7 @@ def test_a_letter_with_a_prediction_and_tags_shows_them(al, desk, moody, still_c
     found = rows(al("dead", "show", letter["item_id"]).out)
 
     assert [row for row in found if row.startswith("tags ") and "night, wet" in row]
-    assert "1 detection of model None" in found
+    assert "1 detection of a model without a name" in found
 
 
 def test_a_letter_as_json_holds_the_datapoint(refused, letters):

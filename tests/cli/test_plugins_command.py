@@ -126,7 +126,7 @@ def test_plugins_are_listed_with_their_components_by_kind():
     result = run(boxes=Boxes(), others=Others())
 
     assert result.exit_code == 0
-    assert words(result.output.splitlines()[0]) == "plugin distribution version state components"
+    assert words(result.output.splitlines()[0]) == "plugin distribution state components"
     assert "boxes loaded sink: box source: box hears al_run_finished in Boxes" in words(
         result.output
     )
@@ -184,6 +184,19 @@ def test_a_terminal_gets_lines_that_fit(monkeypatch):
     assert "  plugin 'clash': sink type 'box' is already provided by plugin 'boxes'; the" in [
         line.rstrip() for line in lines
     ]
+
+
+def test_a_pipe_gets_every_name_whole():
+    class Wordy(Boxes):
+        pass
+
+    name = "a_name_for_which_eighty_characters_are_too_few"
+    Wordy.__qualname__ = Wordy.__name__ = name * 2
+    result = run(**{name: Wordy()})
+    rows = result.output.splitlines()[2:]
+
+    assert rows[0].startswith(name)
+    assert rows[-1].strip() == name * 2
 
 
 def test_no_plugins_is_said():
@@ -312,6 +325,15 @@ def test_show_of_an_unknown_type_names_the_nearest_and_the_failed_plugins(named,
     result = run("show", "bxo", **named)
 
     assert (result.exit_code, result.output) == (1, message)
+
+
+def test_show_of_a_plugin_names_the_types_that_it_provides():
+    message = (
+        "Error: no plugin provides the type 'others': it is the name of a plugin, which provides"
+        " net, plain\nthere are: box, net, plain\n"
+    )
+
+    assert run("show", "others", boxes=Boxes(), others=Others()).output == message
 
 
 @pytest.mark.parametrize("kind", COMPONENT_KINDS)

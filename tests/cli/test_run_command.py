@@ -95,6 +95,19 @@ def test_the_numbers_of_the_funnel_add_up(al, desk, still_clock):
     assert len(desk.manifest()) == len(desk.pictures()) == 7
 
 
+def test_a_run_in_which_no_frame_could_be_looked_at_has_failed(al, desk, still_clock):
+    desk.add_frames(2, confidence=lambda number: 0.5)
+    (desk.frames / "000.jpg").write_bytes(b"no picture at all")
+    desk.predict("001", [{"confidence": float("nan")}])
+    desk.write(strategies=(UNSURE,))
+    result = al("run", "al.yaml", "--json")
+
+    assert result.status == 1
+    assert result.summary["failures"] == [
+        "none of 2 frames could be looked at (1 invalid_image, 1 invalid_prediction): see below"
+    ]
+
+
 def test_a_person_reads_the_same_numbers(al, desk, still_clock):
     desk.add_frames(5, confidence=lambda number: 0.5)
     (desk.frames / "004.jpg").write_bytes(b"no picture at all")

@@ -115,8 +115,9 @@ def call_losses(name, before, now):
         for parameter, (_, needed) in now.items()
         if needed and parameter not in before
     ]
-    places = [each for each, (how, _) in now.items() if how != "keyword" and each in before]
-    if places != [each for each in before if each in places]:
+    places = [each for each, (how, _) in now.items() if how != "keyword"]
+    kept = [each for each, (how, _) in before.items() if how != "keyword" and each in places]
+    if places[: len(kept)] != kept:
         found.append(f"{name} takes its arguments in another order")
     return found
 
@@ -177,6 +178,10 @@ FIRST, SECOND, THIRD = (
             "Name needs fourth now",
         ),
         (changed(call={**SECOND, **FIRST, **THIRD}), "Name takes its arguments in another order"),
+        (
+            changed(call={**FIRST, "between": ["either", False], **SECOND, **THIRD}),
+            "Name takes its arguments in another order",
+        ),
         (changed(abstract=["work"]), "Name.work has to be written now"),
         (changed(work={}), "Name.work is gone"),
         (changed(work={"work": {}}), "Name.work cannot be called any more"),

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from al_framework.pipeline.limits.sqlite import SqliteLedger
-from al_framework.pipeline.spool import CorruptItemError, room
+from al_framework.pipeline.spool import CorruptItemError, leases, room
 from al_framework.pipeline.spool.accepting import Acceptor
 from al_framework.pipeline.spool.ending import Ending
 from al_framework.pipeline.spool.leases import Deliveries
@@ -84,9 +84,9 @@ MUTATIONS = {
         "WHERE number = ? AND sink = ? AND (owner = ? OR 1)",
     ),
     "a datapoint that somebody works on is leased again": (
-        Deliveries,
-        "take",
-        "number = {pick}",
+        leases,
+        "lease_row",
+        "number = {_PICK[pick]}",
         """number = (SELECT number FROM delivery
             WHERE sink = ?3 AND state = 0 AND due <= ?4 ORDER BY due, number LIMIT 1)""",
     ),

@@ -23,8 +23,10 @@ SECTIONS = [
     "Testing",
     "Known plugins",
 ]
+# The pages by name, each with the host's name for its kind; no command writes a provider.
+PAGES = {**KINDS, "configuration_provider": "configuration_provider"}
 # The hooks as a plugin's module has them, with the page about what they register.
-HOOKS = {f"al_register_{kind}s".replace("ys", "ies"): page for page, kind in KINDS.items()}
+HOOKS = {f"al_register_{kind}s".replace("ys", "ies"): page for page, kind in PAGES.items()}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def generator():
     return al_reference
 
 
-@pytest.fixture(params=sorted(KINDS))
+@pytest.fixture(params=sorted(PAGES))
 def page(request):
     return request.param
 
@@ -46,7 +48,7 @@ def source_of(page):
 
 def members(page):
     """Return what an author can write in a class of this kind, besides what every kind has."""
-    kind = COMPONENT_KINDS[KINDS[page]]
+    kind = COMPONENT_KINDS[PAGES[page]]
     return {name: value for name, value in vars(kind).items() if not name.startswith("_")}
 
 
@@ -66,7 +68,7 @@ def test_the_life_of_a_kind_has_all_its_methods(generator, page):
         for name, value in members(page).items()
         if inspect.isfunction(value) or isinstance(value, property)
     ]
-    asked = f"<!-- generated: life {KINDS[page]} -->"
+    asked = f"<!-- generated: life {PAGES[page]} -->"
     table = generator.expanded(asked, "here")
     told = first_cells(table)
 
@@ -86,16 +88,16 @@ def test_the_attributes_of_a_kind_are_explained(page):
 
 
 def test_the_errors_that_a_kind_can_raise_are_explained(page):
-    kind = COMPONENT_KINDS[KINDS[page]]
+    kind = COMPONENT_KINDS[PAGES[page]]
     named = {*re.findall(r"`(\w+Error)`", inspect.getsource(kind))} & {*api.__all__}
 
     assert [error for error in sorted(named) if f"`{error}`" not in source_of(page)] == []
 
 
 def test_what_comes_with_us_is_known(generator, page):
-    asked = f"<!-- generated: known {KINDS[page]} -->"
-    types = [entry.type_name for entry in generator.options.registrations(KINDS[page])]
-    configuration = generator.expanded(f"<!-- generated: types {KINDS[page]} -->", "here")
+    asked = f"<!-- generated: known {PAGES[page]} -->"
+    types = [entry.type_name for entry in generator.options.registrations(PAGES[page])]
+    configuration = generator.expanded(f"<!-- generated: types {PAGES[page]} -->", "here")
 
     assert asked in source_of(page)
     assert types
@@ -115,11 +117,17 @@ def test_every_plugin_among_the_examples_is_known():
         assert f"`examples/{example}`" in source_of(page)
 
 
-def test_a_page_begins_with_the_command_and_ends_in_the_contract(page):
-    source = source_of(page)
+@pytest.mark.parametrize("page", sorted(KINDS))
+def test_a_page_begins_with_the_command_that_writes_its_kind(page):
+    assert re.search(rf"^\$ al new-plugin \S+ --kind {page}$", source_of(page), re.MULTILINE)
 
-    assert re.search(rf"^\$ al new-plugin \S+ --kind {page}$", source, re.MULTILINE)
-    assert f"(../testing.md#{page}contract)" in source
+
+def test_a_page_ends_in_the_contract(page):
+    assert f"(../testing.md#{page.replace('_', '')}contract)" in source_of(page)
+
+
+def test_every_kind_has_its_page():
+    assert sorted(PAGES.values()) == sorted(COMPONENT_KINDS)
 
 
 def test_the_tutorial_keeps_what_the_command_has_written():

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from al_framework import api
+from al_framework.api import http
 
 pytestmark = pytest.mark.docs
 
@@ -71,8 +72,9 @@ def rows(page):
 def errors():
     return [
         name
-        for name in api.__all__
-        if inspect.isclass(getattr(api, name)) and issubclass(getattr(api, name), Exception)
+        for module in (api, http)
+        for name in module.__all__
+        if inspect.isclass(found := getattr(module, name)) and issubclass(found, Exception)
     ]
 
 
@@ -219,7 +221,7 @@ def test_every_type_has_a_section(site, generator):
 def test_a_page_that_asks_for_what_nothing_generates_is_named(generator, asked):
     from sphinx.errors import ExtensionError
 
-    expected = rf"page 'here': nothing generates '{asked}': choose one of extending, .*types sink"
+    expected = rf"page 'here': nothing generates '{asked}': choose one of api, .*types sink"
 
     with pytest.raises(ExtensionError, match=expected):
         generator.expanded(f"<!-- generated: {asked} -->", "here")

@@ -194,7 +194,8 @@ BROKEN = {
     "returns_text": Broken(f"{SINKS}: it returns 'Good': return a list of classes"),
     "returns_names": Broken(f"{SINKS}: it returns 'Good': return classes derived from api.Sink"),
     "returns_another_kind": Broken(
-        "al_register_sources: class Good is no source: derive it from api.Source"
+        "al_register_sources: class Good is no source but a sink: return it from the hook of its"
+        " kind"
     ),
     "provides_a_type_twice": Broken(
         "it provides sink type 'good_provides_a_type_twice' 2 times: rename all but one"

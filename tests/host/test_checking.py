@@ -117,7 +117,10 @@ def test_the_abstract_class_itself_is_no_component(kind):
     [
         (3, "it returns 3: return classes derived from api.Strategy"),
         (int, "class int is no strategy: derive it from api.Strategy"),
-        (Reader, "class Reader is no strategy: derive it from api.Strategy"),
+        (
+            Reader,
+            "class Reader is no strategy but a source: return it from the hook of its kind",
+        ),
         (
             strategy(type_name=None),
             ("class Made has no type_name: set it to what users are to write as type"),

@@ -36,7 +36,10 @@ def test_all_faults_of_a_plugin_are_told_and_none_of_its_classes_is_used(site):
             f"{who}: al_register_sinks: class Bad has the type_name 'Bad':"
             " it must match ^[a-z][a-z0-9_]{0,62}$"
         ),
-        f"{who}: al_register_sources: class Good is no source: derive it from api.Source",
+        (
+            f"{who}: al_register_sources: class Good is no source but a sink: return it from the"
+            " hook of its kind"
+        ),
     )
     assert host.records[0].problem == "\n".join(host.problems)
     assert host.registry.registrations() == ()

@@ -69,6 +69,7 @@ def test_a_plugin_without_a_range_of_versions_is_named(site):
     [
         ("al-framework>=0.1", "1.0.0", "0.1"),
         ("al-framework>=1.2,!=1.3", "2.0", "1.2"),
+        ("al-framework>=0.1,>=1.2", "2.0", "1.2"),
         ("al-framework>0.9.1", "1.0", "0.9.1"),
     ],
 )
@@ -96,6 +97,33 @@ def test_a_plugin_of_this_generation_is_in_order(site, requires, running, monkey
     site.install_sink("one", "box", requires=[requires])
 
     assert findings(site, running=running) == []
+
+
+def test_a_range_that_is_no_version_is_told_and_no_more(site):
+    site.install_sink("one", "box", requires=["al-framework===odd"])
+    (found,) = plugin_findings(site.discover(), running="0.1.0", version_of=VERSIONS.get)
+
+    assert found.level == "error"
+    assert "it needs al-framework===odd, but al-framework" in found.message
+
+
+def test_a_fault_is_one_finding_however_many_lines_it_shows(site):
+    code = (
+        "import numpy as np\n"
+        "from al_framework.api import hookimpl\n"
+        "@hookimpl\n"
+        "def al_register_sinks():\n"
+        "    return [np.eye(2)]\n"
+    )
+    site.install("one", code, requires=["al-framework>=0.1,<1"])
+    host = site.discover()
+    (found,) = plugin_findings(host, running="0.1.0", version_of=VERSIONS.get)
+
+    assert host.problems == (f"plugin 'one' (al-one 1.0): {found.message[len('al-one 1.0: ') :]}",)
+    assert found.message == (
+        "al-one 1.0: al_register_sinks: it returns array([[1., 0.], [0., 1.]]): return classes"
+        " derived from api.Sink"
+    )
 
 
 def test_what_is_switched_off_may_lack_what_it_likes(site):
