@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -35,7 +35,8 @@ SMALL = 640  # pixels of the longer side, as delivered
 _FAR = 1 << 22  # numbers of the other side's pictures begin here
 _PATIENCE_S = 300.0
 _POLL_S = 0.01
-_IN_A_ROW = 20  # frames that each worker delivers in a turn
+_IN_A_ROW = 40  # frames that each worker delivers in a turn: the first ones wait for a group
+_FEW = 20  # frames that the peer delivers in a turn, one after the other
 _NUMBERS = itertools.count()
 
 
@@ -88,7 +89,7 @@ def run(*, quick: bool) -> list[Comparison]:
                 }
                 theirs = peer.side("delivering", **work)
                 case = _case(setting, server, theirs, opened, quick=quick)
-                found += compare([case], quick=quick, rounds=7, block_s=0)
+                found += compare([case], quick=quick, rounds=5, block_s=0)
         found += [_cost_of_the_bound(server, latency_s, quick=quick) for latency_s in (0.0, 0.05)]
         return found
 
@@ -101,15 +102,14 @@ def _case(
     *,
     quick: bool,
 ) -> Case:
-    many, few = (20, 4) if quick else (_IN_A_ROW * setting.workers, _IN_A_ROW)
+    many, few = (20, 4) if quick else (_IN_A_ROW * setting.workers, _FEW)
     ours = _ours(server, opened, setting)
-    floor = opened.enter_context(ThreadPoolExecutor(setting.workers))
     return Case(
         group=setting.group,
         name=f"{setting.workers} workers",
         ours=_each(ours, many),
         peer=None if theirs is None else _each(theirs, few),
-        floor=_each(_bare(server, floor), many),
+        floor=_each(_bare(server, opened, setting.workers), many),
         targets=setting.targets,
         outputs={
             "ours": _asked(server, ours, many),
@@ -134,7 +134,7 @@ def _cost_of_the_bound(server: Remote, latency_s: float, *, quick: bool) -> Comp
             floor=_each(without, many),
             targets=[Target(1.05, "floor", "wall"), Target(1.05, "floor")],
         )
-        return compare([case], quick=quick, rounds=11, block_s=0)[0]
+        return compare([case], quick=quick, rounds=7, block_s=0)[0]
 
 
 def _each(side: Side, count: int) -> Side:
@@ -171,14 +171,15 @@ def _ours(server: Remote, opened: ExitStack, setting: Setting) -> Side:
     return _timed(deliver)
 
 
-def _bare(server: Remote, pool: ThreadPoolExecutor) -> Side:
+def _bare(server: Remote, opened: ExitStack, workers: int) -> Side:
     """Return the same requests, each thread's on one connection."""
+    pool = opened.enter_context(ThreadPoolExecutor(workers))
     address, local = urlsplit(server.url).netloc, threading.local()
     picture, annotation = _small_picture(), json.dumps(frames.response(SIZE)).encode()
 
     def post(path: str, body: bytes, content_type: str) -> dict[str, Any]:
         if not hasattr(local, "line"):
-            local.line = http.client.HTTPConnection(address)
+            local.line = opened.enter_context(closing(http.client.HTTPConnection(address)))
         local.line.request("POST", path, body, {"Content-Type": content_type})
         answer: dict[str, Any] = json.loads(local.line.getresponse().read())
         return answer

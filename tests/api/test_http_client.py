@@ -399,6 +399,19 @@ def test_a_proxy_is_asked_and_cannot_outlast_the_deadline(server, make, monkeypa
     assert [r.target for r in server.requests] == ["http://far.test/a", "far.test:443"]
 
 
+def test_the_environment_is_looked_through_once_for_a_server(server, client, monkeypatch):
+    asked, look = [], requests.utils.get_environ_proxies
+    monkeypatch.setattr(
+        requests.utils, "get_environ_proxies", lambda url: asked.append(url) or look(url)
+    )
+
+    server.say(*(Answer(body="here"),) * 3)
+    for path in ("a", "b", "a?q=1"):
+        client.send("GET", f"{server.url}/{path}")
+
+    assert asked == [server.url]
+
+
 def test_a_socks_proxy_needs_what_is_not_installed(client, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "socks5://127.0.0.1:9")
     monkeypatch.delenv("NO_PROXY", raising=False)

@@ -8,10 +8,10 @@ first request only: requests takes its time to load.
 import functools
 import http.client
 import io
+import os
 import time
 import zlib
 from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
@@ -21,6 +21,7 @@ import urllib3
 from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from al_framework import __version__
@@ -79,8 +80,8 @@ class Deadline:
 class Credentials(AuthBase):
     """Adds secret headers, and secret parameters in front of the query.
 
-    Being an auth object, it keeps ``.netrc`` from adding another secret, and the secrets out of
-    every variable of our own frames, which some tracebacks print.
+    Being an auth object, it keeps the secrets out of every variable of our own frames, which some
+    tracebacks print.
     """
 
     def __init__(self, *, headers: Mapping[str, SecretStr], query: Mapping[str, SecretStr]) -> None:
@@ -101,6 +102,10 @@ class Credentials(AuthBase):
 class Line:
     """The connections of one thread.
 
+    Without a session of requests, whose cookies, ``.netrc`` and redirects nobody wants here, and
+    which looks through the whole environment at every request: here the proxy of a server, and
+    the certificate authorities of the environment, are looked up with the first request to it.
+
     Args:
         credentials: Adds the secrets to each request.
         headers: Headers of every request.
@@ -117,16 +122,17 @@ class Line:
         timeouts: "Timeouts",
     ) -> None:
         self._credentials = credentials
-        self._verify = True if ca_file is None else str(ca_file)
+        self._verify = str(ca_file) if ca_file is not None else _authorities()
         self._timeouts = timeouts
         self._deadline = Deadline()
-        self._session = _Session()
-        self._session.headers["User-Agent"] = f"al-framework/{__version__}"
-        self._session.headers["Accept-Encoding"] = "gzip, deflate"  # whatever else is installed
-        self._session.headers.update(headers)
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, _Adapter(self._deadline))
+        self._headers: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+        self._headers["User-Agent"] = f"al-framework/{__version__}"
+        self._headers["Accept-Encoding"] = "gzip, deflate"  # whatever else is installed
+        self._headers["Accept"] = "*/*"
+        self._headers["Connection"] = "keep-alive"
+        self._headers.update(headers)
+        self._adapter = _Adapter(self._deadline)
+        self._proxies: dict[str, dict[str, str]] = {}
 
     def ask(
         self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]
@@ -136,20 +142,9 @@ class Line:
         The body is cut off behind `MAX_REPLY_BYTES`. The exception is returned so that the
         caller's own is not chained to it, which holds the address.
         """
-        timeouts = self._timeouts
-        self._deadline.begin(timeouts)
+        self._deadline.begin(self._timeouts)
         try:
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                auth=self._credentials,
-                timeout=(min(timeouts.connect_s, timeouts.read_s), timeouts.read_s),
-                verify=self._verify,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            with self._sent(method, url, body, headers) as response:
                 content = _received(response)
         except FAILURES as exc:
             try:
@@ -162,17 +157,33 @@ class Line:
 
     def close(self) -> None:
         """Close the connections; a request after this opens new ones."""
-        self._session.close()
+        self._adapter.close()
 
+    def _sent(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> requests.Response:
+        if not url.lower().startswith(("http://", "https://")):
+            raise requests.exceptions.InvalidSchema("neither http nor https")
+        request = requests.PreparedRequest()
+        every = self._headers.copy()
+        every.update(headers)
+        request.prepare(method, url, headers=every, data=body, auth=self._credentials)
+        timeouts = self._timeouts
+        return self._adapter.send(
+            request,
+            stream=True,
+            timeout=(min(timeouts.connect_s, timeouts.read_s), timeouts.read_s),
+            verify=self._verify,
+            proxies=self._proxies_for(url),
+        )
 
-class _Session(requests.Session):
-    """A session that does not even look where a redirect leads.
-
-    requests would read the whole page of one, however long, only to know where it would go.
-    """
-
-    def get_redirect_target(self, resp: Any) -> None:
-        del resp
+    def _proxies_for(self, url: str) -> dict[str, str]:
+        """Return the proxies of the environment that are meant for an address."""
+        server = "/".join(url.split("/", 3)[:3])
+        found = self._proxies.get(server)
+        if found is None:
+            found = self._proxies[server] = requests.utils.get_environ_proxies(server)
+        return found
 
 
 class _Adapter(HTTPAdapter):
@@ -260,6 +271,11 @@ class _HurriedReader(io.RawIOBase):
     def close(self) -> None:
         self._plain.close()
         super().close()
+
+
+def _authorities() -> str | bool:
+    """Return the certificate authorities that the environment names, as requests understands it."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
 
 def _received(response: requests.Response) -> bytes:

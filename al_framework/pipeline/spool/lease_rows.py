@@ -1,15 +1,80 @@
-"""A leased row of the index, read with care: a disk may have damaged any value of it."""
+"""Leases as rows of the index, read with care: a disk may have damaged any value of them."""
 
 import json
 import math
 import sqlite3
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 from al_framework.pipeline.spool.records import Lease, Place
 
+Pick: TypeAlias = Literal["any", "suspect", "named"]
+_FREE = "FROM delivery WHERE sink = ?3 AND state = 0 AND owner IS NULL"
+_FIRST = "ORDER BY due, number LIMIT 1"
+# In these words, so that SQLite finds suspects and fresh ones by indexes of their own.
+_PICK: Mapping[Pick, str] = {
+    # What was never tried waits for no date, see `Agenda`; only where nothing else is due is it
+    # asked for, so that datapoints of all processes have their turn.
+    "any": f"""coalesce((SELECT number {_FREE} AND due <= ?4 {_FIRST}),
+        (SELECT number {_FREE} AND tries = 0 {_FIRST}))""",
+    "suspect": f"(SELECT number {_FREE} AND due <= ?4 AND crashes > 0 {_FIRST})",
+    "named": f"""(SELECT number {_FREE} AND (due <= ?4 OR tries = 0)
+        AND number = (SELECT number FROM item WHERE item_id = ?6))""",  # noqa: S608 - constant
+}
 
-def read_lease(tx: sqlite3.Connection, row: tuple[Any, ...], *, sink: str, owner: str) -> Lease:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """Who takes a lease, and when.
+
+    Attributes:
+        owner: Names the lease.
+        sink: The sink to deliver to.
+        until: When it ends, by the monotonic clock.
+        now: UTC epoch seconds.
+        active_s: Seconds for which the sink has been tried so far.
+    """
+
+    owner: str
+    sink: str
+    until: float
+    now: float
+    active_s: float
+
+
+def lease_row(
+    tx: sqlite3.Connection, claim: Claim, pick: Pick, *, item_id: str | None = None
+) -> Lease | None:
+    """Lease the row that is due first; None if none is.
+
+    Args:
+        tx: The transaction.
+        claim: Who takes it, and when.
+        pick: Which rows come into question: every one, those that were in hand when a process
+            died, or that of one datapoint.
+        item_id: That datapoint.
+    """
+    row = tx.execute(
+        f"""UPDATE delivery SET owner = ?1, lease_until = ?2, tries = tries + 1,
+            due = min(due, ?4),
+            active_at = CASE WHEN attempts = 0 THEN ?5 ELSE active_at END
+        WHERE sink = ?3 AND number = {_PICK[pick]}
+        RETURNING number, attempts, tries, faults, checkpoint, crashes, active_at,
+            refusals""",  # noqa: S608 - one of ours
+        (
+            claim.owner,
+            claim.until,
+            claim.sink,
+            claim.now,
+            claim.active_s,
+            *((item_id,) if pick == "named" else ()),
+        ),
+    ).fetchone()
+    return None if row is None else _read(tx, row, sink=claim.sink, owner=claim.owner)
+
+
+def _read(tx: sqlite3.Connection, row: tuple[Any, ...], *, sink: str, owner: str) -> Lease:
     """Return the lease that a row of ``delivery`` stands for, with where its datapoint lies."""
     number, attempts, tries, faults, checkpoint, crashes, active_at, refusals = row
     item_id, file, offset, image_bytes, meta_bytes, accepted_at = tx.execute(

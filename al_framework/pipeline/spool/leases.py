@@ -27,11 +27,12 @@ from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.ending import Ending, note_stored
 from al_framework.pipeline.spool.groupfile import read_item
 from al_framework.pipeline.spool.items import decode_meta
-from al_framework.pipeline.spool.lease_rows import read_lease, read_number
+from al_framework.pipeline.spool.lease_rows import Claim, Pick, lease_row, read_number
 from al_framework.pipeline.spool.lives import add_to_tally, adopt_orphans
 from al_framework.pipeline.spool.locking import is_alive, process_name
 from al_framework.pipeline.spool.records import CorruptItemError, Lease
 from al_framework.pipeline.spool.schema import DEAD, DELIVERED
+from al_framework.pipeline.spool.shared_commit import SharedCommit
 
 LEASE_S = 60.0
 # Nothing is ever put off further than this; a later date means that the clock was set back.
@@ -39,18 +40,6 @@ MAX_DELAY_S = 3600.0
 # What is wrong with this process or its machine, and not with a file.
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
 _LOG = logging.getLogger(__name__)
-_FREE = "FROM delivery WHERE sink = ?3 AND state = 0 AND owner IS NULL"
-_FIRST = "ORDER BY due, number LIMIT 1"
-# In these words, so that SQLite finds suspects and fresh ones by indexes of their own.
-_PICK = {
-    # What was never tried waits for no date, see `Agenda`; only where nothing else is due is it
-    # asked for, so that datapoints of all processes have their turn.
-    "any": f"""coalesce((SELECT number {_FREE} AND due <= ?4 {_FIRST}),
-        (SELECT number {_FREE} AND tries = 0 {_FIRST}))""",
-    "suspect": f"(SELECT number {_FREE} AND due <= ?4 AND crashes > 0 {_FIRST})",
-    "named": f"""(SELECT number {_FREE} AND (due <= ?4 OR tries = 0)
-        AND number = (SELECT number FROM item WHERE item_id = ?6))""",  # noqa: S608 - constant
-}
 
 
 class Deliveries(Agenda):
@@ -82,6 +71,7 @@ class Deliveries(Agenda):
         self._failpoint = failpoint
         self._numbers = itertools.count()
         self._held: set[str] = set()
+        self._commit = SharedCommit(database)
         self._keeps_files = False
 
     def take(
@@ -105,36 +95,25 @@ class Deliveries(Agenda):
         """
         if not self.is_due(sink):  # a look costs microseconds, a write costs a sync
             return None
-        pick = _PICK["suspect" if is_suspect else "any" if item_id is None else "named"]
-        with translated(self._files.directory), self._database.locked():
-            owner = f"{self._prefix()}{next(self._numbers)}"
-            self._held.add(
-                owner
-            )  # before it is on disk, or `reclaim` could take it for a stale one
-            now = self._clock.time()
-            with self._database.transaction() as tx:
-                row = tx.execute(
-                    f"""UPDATE delivery SET owner = ?1, lease_until = ?2, tries = tries + 1,
-                        due = min(due, ?4),
-                        active_at = CASE WHEN attempts = 0 THEN ?5 ELSE active_at END
-                    WHERE sink = ?3 AND number = {pick}
-                    RETURNING number, attempts, tries, faults, checkpoint, crashes, active_at,
-                        refusals""",  # noqa: S608 - one of ours
-                    (
-                        owner,
-                        self._clock.monotonic() + LEASE_S,
-                        sink,
-                        now,
-                        active_s,
-                        *(() if item_id is None else (item_id,)),
-                    ),
-                ).fetchone()
-                if row is None:  # another thread was faster
-                    self._held.discard(owner)
-                    return None
-                lease = read_lease(tx, row, sink=sink, owner=owner)
-            self._failpoint("leased")
-        return lease
+        pick: Pick = "suspect" if is_suspect else "any" if item_id is None else "named"
+        number = next(self._numbers)
+
+        def take_one(tx: sqlite3.Connection) -> Lease | None:
+            owner = f"{self._prefix()}{number}"
+            self._held.add(owner)  # before it is on disk, or `reclaim` could take it for stale
+            until, now = self._clock.monotonic() + LEASE_S, self._clock.time()
+            claim = Claim(owner=owner, sink=sink, until=until, now=now, active_s=active_s)
+            lease = lease_row(tx, claim, pick, item_id=item_id)
+            if lease is None:  # another thread was faster
+                self._held.discard(owner)
+            return lease
+
+        def tell(lease: Lease | None) -> None:
+            if lease is not None:
+                self._failpoint("leased")
+
+        with translated(self._files.directory):
+            return self._commit.write(take_one, tell)
 
     def load(self, lease: Lease) -> Datapoint:
         """Read the datapoint.
@@ -165,15 +144,16 @@ class Deliveries(Agenda):
             LeaseLostError: Another worker has the datapoint.
             SpoolError: The index cannot be written.
         """
-        with translated(self._files.directory), self._database.locked():
-            with self._database.transaction() as tx:
-                self._write(
+        with translated(self._files.directory):
+            self._commit.write(
+                lambda tx: self._write(
                     tx,
                     lease,
                     checkpoint=json.dumps(dict(state)),
                     lease_until=self._clock.monotonic() + LEASE_S,
-                )
-            self._failpoint("checkpointed")
+                ),
+                lambda _: self._failpoint("checkpointed"),
+            )
 
     def deliver(self, lease: Lease, receipt: Receipt) -> None:
         """End a delivery: the sink holds the datapoint.
@@ -353,29 +333,35 @@ class Deliveries(Agenda):
         result: Mapping[str, object],
         **changes: int,
     ) -> None:
-        ending = Ending()
-        with translated(self._files.directory), self._database.locked():
-            now = self._clock.time()
-            with self._database.transaction() as tx:
-                life = self._write(
-                    tx,
-                    lease,
-                    state=state,
-                    result=json.dumps(result),
-                    ended_at=now,
-                    owner=None,
-                    lease_until=None,
-                    **changes,
-                )
-                note_stored(tx, lease, result.get("status"))
-                add_to_tally(tx, life, lease.sink, "delivered" if state == DELIVERED else "dead")
-                if result.get("status") == "duplicate":
-                    add_to_tally(tx, life, lease.sink, "duplicates")
-                ending.conclude(tx, lease.number, self._ledger)
+        now = self._clock.time()
+
+        def end(tx: sqlite3.Connection) -> Ending:
+            ending = Ending()
+            life = self._write(
+                tx,
+                lease,
+                state=state,
+                result=json.dumps(result),
+                ended_at=now,
+                owner=None,
+                lease_until=None,
+                **changes,
+            )
+            note_stored(tx, lease, result.get("status"))
+            add_to_tally(tx, life, lease.sink, "delivered" if state == DELIVERED else "dead")
+            if result.get("status") == "duplicate":
+                add_to_tally(tx, life, lease.sink, "duplicates")
+            ending.conclude(tx, lease.number, self._ledger)
+            return ending
+
+        def clear(ending: Ending) -> None:
             self._failpoint("ended")
             for file in ending.files:
                 # After the commit: a row must never point to a file that is gone.
                 self._remove(file, now)
+
+        with translated(self._files.directory):
+            ending = self._commit.write(end, clear)
         ending.settle(self._ledger)
 
     def _remove(self, file: str, now: float) -> None:
