@@ -16,8 +16,8 @@ from al_framework.api import (
     SinkHealth,
     SpoolHealth,
     StrategyCounts,
+    require,
 )
-from al_framework.api.components import require
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

@@ -9,7 +9,7 @@ A question is a module with ``run(*, quick: bool) -> list[...]`` that returns ro
 kinds that `benchmarks.__main__` prints:
 
 * `comparing.Comparison`: we, the peer and the floor, side by side: the usual kind;
-* `amounts.Amount`: what is not a time, such as memory;
+* `amounts.Amount`: memory, modules, the seconds that an author waits;
 * `latencies.Latency`: percentiles of single calls, where the slow ones matter;
 * `measuring.Row`: what one call or one process costs, without a peer.
 

@@ -75,7 +75,9 @@ def _importing(python: str, statement: str, compiled: str) -> Side:
 def _after(statement: str, peer: str | None, compiled: str) -> list[Amount]:
     """Tell what an import leaves in memory."""
 
-    def amount(case: str, unit: Unit, program: str, scale: float, **others: float) -> Amount:
+    def amount(
+        case: str, unit: Unit, program: str, scale: float, at_most: float | None = None
+    ) -> Amount:
         def told(python: str, imported: str) -> float:
             return int(_output(python, f"{imported}\n{program}", compiled).split()[-1]) / scale
 
@@ -86,7 +88,7 @@ def _after(statement: str, peer: str | None, compiled: str) -> list[Amount]:
             ours=told(sys.executable, statement),
             peer=None if peer is None else told(peer, PEER),
             floor=told(sys.executable, BUILT_ON),
-            **others,
+            at_most=at_most,
         )
 
     return [

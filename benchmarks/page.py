@@ -74,6 +74,12 @@ def _tables(rows: Sequence[Result], no_peer: str) -> Iterable[str]:
 
 
 def _table(rows: Sequence[Result], no_peer: str) -> str:
+    alone = [row for row in rows if isinstance(row, Amount) and not row.compared]
+    if len(alone) == len(rows):
+        lines = [
+            (row.case, amounts.shown(row.ours, row.unit), amounts.target(row)) for row in alone
+        ]
+        return _markdown(("case", "measured", "to reach"), lines)
     headings = {
         Comparison: ("case", "time", "ours", "peer", "floor", "of peer", "of floor", "to reach"),
         Amount: ("case", "ours", "peer", "floor", "to reach"),

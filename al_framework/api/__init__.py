@@ -6,21 +6,17 @@ Minor versions only add to what is exported here.
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from al_framework.api.codec import datapoint_from_dict, datapoint_to_dict
+from al_framework.api.component import Clock, Component, Context, Options, require
 from al_framework.api.components import (
     COMPONENT_KINDS,
     Checkpoint,
-    Clock,
-    Component,
     ConfigurationProvider,
-    Context,
-    Options,
     PredictionAdapter,
     Predictor,
     ProvidedConfiguration,
     Sink,
     Source,
     Strategy,
-    require,
 )
 from al_framework.api.deprecations import find_former_name as _find_former_name
 from al_framework.api.errors import (

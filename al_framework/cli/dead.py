@@ -25,10 +25,11 @@ from al_framework.cli._spools import (
     find_place,
     load,
     opened,
+    place_of,
     place_options,
 )
 from al_framework.cli._wording import counted, plain_console, visible
-from al_framework.config.hints import suggestion
+from al_framework.host.hints import suggestion
 from al_framework.pipeline.spool import Spool
 from al_framework.pipeline.spool.dead import DeadLetter
 
@@ -154,8 +155,8 @@ def retry(  # noqa: PLR0913 - one parameter for each option, passed by click by 
     The process that delivers goes on with them; where there is none, `al spool drain` does.
     """
     _require_choice(items, sink, everything=everything)
-    place = find_place(ctx, file, None)
     configuration, host = load(ctx, file)
+    place = place_of(configuration, file)
     assembly = assemble(configuration, host, background=False)  # nothing is delivered here
     try:
         if assembly.engine.plan is None:

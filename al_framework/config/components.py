@@ -8,12 +8,12 @@ from typing import Any, TypeVar, cast
 from al_framework.api import Strategy
 from al_framework.config.annotations import field_names, secret_places
 from al_framework.config.faults import FaultLog
-from al_framework.config.hints import listing, nearest
 from al_framework.config.models import ComponentEntry, EntryModel, StrategyEntry
 from al_framework.config.paths import KeyPath, format_path, look_up
 from al_framework.config.roboflow_document import TASK_GROUPS, StrategyCommonModel, TaskGroup
 from al_framework.config.secrets import FILE_PREFIX, is_literal, secret_from_file
 from al_framework.config.validation import Subject, seen, validate
+from al_framework.host.hints import listing, nearest
 from al_framework.host.plugins import PluginHost
 from al_framework.host.registry import Registration, kind_words
 

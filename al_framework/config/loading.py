@@ -17,7 +17,6 @@ from al_framework.config.annotations import secret_places
 from al_framework.config.collection import check_collection, hash_of
 from al_framework.config.components import ComponentChecker
 from al_framework.config.faults import FaultLog
-from al_framework.config.hints import nearest
 from al_framework.config.models import (
     DOCUMENT_WORDS,
     NAME_PATTERN,
@@ -35,6 +34,7 @@ from al_framework.config.redis_url import EXAMPLE, redis_url_fault
 from al_framework.config.roboflow_document import ActiveLearningModel
 from al_framework.config.secrets import hidden, substitute
 from al_framework.config.validation import Subject, seen, validate
+from al_framework.host.hints import nearest
 from al_framework.host.plugins import PluginHost
 
 __all__ = ["Document", "load_configuration", "plugin_switches", "read_document"]

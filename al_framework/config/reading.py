@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from al_framework.api import ConfigurationError, Fault
-from al_framework.config.hints import nearest
 from al_framework.config.paths import KeyPath, format_path, parent_of
 from al_framework.config.yaml_reading import YamlReader
+from al_framework.host.hints import nearest
 
 MAX_BYTES: Final = 1 << 20
 MAPPING_ORIGIN: Final = "<mapping>"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from al_framework.api._faults import plugin_errors
 from al_framework.config.models import DocumentModel, EntryModel
 from al_framework.config.roboflow_document import (
     ActiveLearningDocumentModel,
@@ -145,7 +146,7 @@ def _options_schema(
 ) -> dict[str, Any]:
     try:
         return _model_schema(model, prefix, definitions)
-    except Exception:  # noqa: BLE001  # a plugin's model; one that has no schema allows anything
+    except plugin_errors():  # a plugin's model; one that has no schema allows anything
         return {"additionalProperties": True}
 
 

@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from al_framework.api._faults import named_text_of, plugin_errors
 from al_framework.config.annotations import description_of, field_names, models_at
 from al_framework.config.faults import FaultLog
-from al_framework.config.hints import nearest, suggestion
 from al_framework.config.models import PATTERN_WORDS
 from al_framework.config.paths import MISSING, KeyPath, look_up
+from al_framework.host.hints import nearest, suggestion
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -57,8 +58,8 @@ def validate(model: type[ModelT], data: Any, subject: Subject, log: FaultLog) ->
         return model.model_validate_json(json.dumps(_whole_numbers(data)), strict=True)
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_input=False)
-    except Exception as exc:  # noqa: BLE001  # a plugin's own validator may raise anything
-        text = f"cannot be checked: {type(exc).__name__}: {exc}: report this to the plugin's author"
+    except plugin_errors() as exc:  # a plugin's own validator may raise anything
+        text = f"cannot be checked: {named_text_of(exc)}: report this to the plugin's author"
         log.add(subject.at, f"{text}{about}", plugin=subject.plugin)
         return None
     if log.lenient:

@@ -1,6 +1,5 @@
 """List the installed plugins without importing one: names, versions, requirements, switches."""
 
-import difflib
 import importlib.metadata
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -11,6 +10,7 @@ from typing import Self
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from al_framework.host.hints import nearest
 from al_framework.host.registry import plugin_label
 
 GROUP = "al_framework"
@@ -196,11 +196,6 @@ def missing_requirements(require: Iterable[str]) -> list[str]:
 def is_about_us(line: str) -> bool:
     """Tell whether a requirement line that holds here is about al-framework."""
     return _OUR_REQUIREMENT.match(line) is not None and _live(line)
-
-
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a mistyped one was probably meant to be."""
-    return next(iter(difflib.get_close_matches(name, sorted(known), n=1)), None)
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

@@ -15,9 +15,11 @@ import pluggy
 
 from al_framework import __version__
 from al_framework.api import Component, hookspecs
+from al_framework.api._faults import plugin_errors
 from al_framework.host.checking import component_faults
-from al_framework.host.discovery import DISABLE_VARIABLE, DISTRIBUTION, Candidate, nearest
-from al_framework.host.faults import PLUGIN_ERRORS, describe
+from al_framework.host.discovery import DISABLE_VARIABLE, DISTRIBUTION, Candidate
+from al_framework.host.faults import describe
+from al_framework.host.hints import nearest
 from al_framework.host.notifying import NOTIFICATION_HOOKS, Listener
 from al_framework.host.registry import kind_words
 
@@ -69,13 +71,13 @@ class PluginLoader:
         """
         try:
             plugin = candidate.obtain()
-        except PLUGIN_ERRORS as exc:
+        except plugin_errors() as exc:
             logger.debug("%s: the import failed", candidate.label, exc_info=True)
             fault = f"the import of {candidate.module!r} failed: {describe(exc)}"
             return LoadedPlugin(faults=(f"{fault}: {_import_remedy(candidate, exc)}",))
         try:
             loaded = self._register(candidate, plugin)
-        except PLUGIN_ERRORS as exc:
+        except plugin_errors() as exc:
             logger.debug("%s: the registration failed", candidate.label, exc_info=True)
             fault = f"it cannot be registered: {describe(exc)}: {_remedy(candidate)}"
             loaded = LoadedPlugin(faults=(fault,))
@@ -170,7 +172,7 @@ def _call(
             faults += found
             if not found:
                 classes.append(component)
-    except PLUGIN_ERRORS as exc:
+    except plugin_errors() as exc:
         logger.debug("a registration hook failed", exc_info=True)
         faults.append(f"it failed with {describe(exc)}: {remedy}")
     return classes, faults

@@ -28,15 +28,21 @@ DIRECTORY = Path(__file__).parent / "broken" / "running"
 FRAMES = 22  # more than the faults in a row that switch a strategy off
 REMEDY = "repair or update the plugin, or take the strategy out"
 GO_ON = "repair that, then run again to go on"
+MUTE = "MuteError: its text cannot be told (ZeroDivisionError)"
+CANCELLED = "CancelledError: too late"
 
 STRATEGIES = {
+    "cannot_say_why_in_evaluate": MUTE,
     "exits_in_evaluate": "SystemExit: 9",
+    "is_cancelled_in_evaluate": CANCELLED,
     "has_an_odd_probability": "ValueError: probability 2.0 is not between 0 and 1",
     "raises_in_evaluate": "ZeroDivisionError: no boxes",
     "returns_no_verdict": "TypeError: evaluate returned True: return a Verdict",
     "writes_to_the_prediction": "ValueError: assignment destination is read-only",
 }
 SOURCES = {
+    "cannot_say_why_in_frames": f"it stopped with {MUTE}: {GO_ON}",
+    "is_cancelled_in_frames": f"it stopped with {CANCELLED}: {GO_ON}",
     "exits_half_way": f"it stopped with SystemExit: 9: {GO_ON}",
     "raises_half_way": f"it stopped with RuntimeError: the cable is out: {GO_ON}",
     "returns_no_frames": f"it stopped with TypeError: 'NoneType' object is not iterable: {GO_ON}",
@@ -45,6 +51,8 @@ SOURCES = {
 }
 # Sinks that take nothing, and what is told when the run ends.
 SINKS = {
+    "cannot_say_why_in_deliver": MUTE,
+    "is_cancelled_in_deliver": CANCELLED,
     "exits_in_deliver": "SystemExit: 9",
     "hangs_in_deliver": "",
     "raises_in_deliver": "KeyError: 'bucket'",
@@ -54,6 +62,14 @@ SINKS = {
 }
 # What is logged of a component that fails apart from frames and datapoints.
 LOGGED = {
+    "cannot_say_why_in_finish_run": (
+        f"sink 'cannot_say_why_in_finish_run' could not finish the run: {MUTE}: what was delivered"
+        " is safe, repair or update its plugin"
+    ),
+    "is_cancelled_in_finish_run": (
+        f"sink 'is_cancelled_in_finish_run' could not finish the run: {CANCELLED}: what was"
+        " delivered is safe, repair or update its plugin"
+    ),
     "exits_in_a_notification": (
         "plugin 'exits_in_a_notification': al_datapoint_delivered failed, the run goes on"
     ),
@@ -103,6 +119,12 @@ OTHERS = {
     ),
 }
 READERS = {
+    "cannot_say_why_in_adapt": (
+        f"adapter 'cannot_say_why_in_adapt' failed with {MUTE}: repair or update its plugin"
+    ),
+    "is_cancelled_in_adapt": (
+        f"adapter 'is_cancelled_in_adapt' failed with {CANCELLED}: repair or update its plugin"
+    ),
     "adapts_to_nothing": (
         "adapter 'adapts_to_nothing' failed with TypeError: it returned an object of type"
         " 'NoneType': return Detections, a Classification or Unlabelled: repair or update its"
@@ -125,6 +147,8 @@ READERS = {
     ),
 }
 STARTS = {
+    "cannot_say_why_at_start": ("sink", MUTE),
+    "is_cancelled_at_start": ("sink", CANCELLED),
     "exits_at_start": ("sink", "SystemExit: no key"),
     "raises_at_start": ("strategy", "RuntimeError: no model"),
     "raises_when_built": ("sink", "RuntimeError: no disk"),

@@ -89,6 +89,15 @@ BROKEN = {
     "exits_at_import": fails_to_import(
         "exits_at_import", "SystemExit: 4 (site_exits_at_import.py, line 5)"
     ),
+    "is_cancelled_at_import": fails_to_import(
+        "is_cancelled_at_import",
+        "CancelledError: the loop is closed (site_is_cancelled_at_import.py, line 5)",
+    ),
+    "cannot_say_why_it_fails": fails_to_import(
+        "cannot_say_why_it_fails",
+        "MuteError: its text cannot be told (ZeroDivisionError) (site_cannot_say_why_it_fails.py,"
+        " line 9)",
+    ),
     "needs_a_missing_module": fails_to_import(
         "needs_a_missing_module",
         "ModuleNotFoundError: No module named 'no_such_module_here'"

@@ -70,6 +70,20 @@ def test_one_module_under_two_names_is_loaded_once(site):
     )
 
 
+def test_a_broken_module_under_two_names_is_told_twice_what_is_wrong_with_it(site):
+    code = HEAD + "@hookimpl\ndef al_register_sinks():\n    return Good"
+    site.install("one", code, module="shared")
+    site.install("two", code, module="shared")
+
+    host = site.discover()
+
+    fault = "al_register_sinks: it returns the class Good, not a list: return [Good]"
+    assert host.problems == (
+        f"plugin 'one' (al-one 1.0): {fault}",
+        f"plugin 'two' (al-two 1.0): {fault}",
+    )
+
+
 def test_type_conflict_keeps_the_first_and_names_both(site):
     site.install_sink("one", "same", version="2.0")
     site.install(
@@ -129,6 +143,39 @@ def test_a_hook_of_a_later_version_may_be_optional():
     host = PluginHost.without_discovery({"one": Plugin()})
 
     assert (host.problems, host.records[0].notifications) == ((), ("al_run_finished",))
+
+
+def test_a_hook_that_may_be_unknown_does_not_excuse_a_misspelt_one_nor_is_it_blamed():
+    class Plugin:
+        @hookimpl(optionalhook=True)
+        def al_register_dreams(self):
+            raise AssertionError
+
+        @hookimpl
+        def al_run_finisht(self):
+            raise AssertionError
+
+    host = PluginHost.without_discovery({"one": Plugin()})
+
+    assert host.problems == (
+        "plugin 'one': there is no hook 'al_run_finisht': did you mean 'al_run_finished'?",
+    )
+
+
+def test_a_mapping_of_classes_is_no_list_of_them():
+    class Plugin:
+        @hookimpl
+        def al_register_sinks(self):
+            return {Sink: "a sink"}
+
+    host = PluginHost.without_discovery({"one": Plugin()})
+
+    assert host.problems == (
+        (
+            f"plugin 'one': al_register_sinks: it returns {{{Sink!r}: 'a sink'}}: return a list of"
+            " classes"
+        ),
+    )
 
 
 def test_a_failed_plugin_does_not_spoil_the_check_of_the_next(site):

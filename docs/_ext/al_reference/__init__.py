@@ -25,31 +25,8 @@ from al_reference.states import states_as_tables
 MARKER = re.compile(r"^<!-- generated: (\S+)(?: (\S+))? -->$", re.MULTILINE)
 FILE = re.compile(r"^<!-- file: (\S+) -->\n```(\w+)$", re.MULTILINE)
 
-DOCS = Path(__file__).parents[2]
-EXTENDING = (
-    "hooks",
-    "plugins/source",
-    "plugins/predictor",
-    "plugins/adapter",
-    "plugins/strategy",
-    "plugins/sink",
-    "tutorial",
-    "testing",
-    "plugin-api-policy",
-    "comparison",
-    "api",
-)
-
-
-def extending() -> str:
-    """Return the pages for authors of plugins, of those places that have one."""
-    pages = [page for page in EXTENDING if (DOCS / f"{page}.md").exists()]
-    return "\n".join(["```{toctree}", ":caption: Extend", ":hidden:", "", *pages, "```"])
-
-
 GENERATORS: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
-        "extending": extending,
         "api": api.plugin_api,
         "program": api.program,
         "hooks": api.hooks,

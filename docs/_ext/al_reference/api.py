@@ -13,7 +13,8 @@ from al_framework.api import hookspecs, http
 PARTS: Mapping[str, str] = MappingProxyType(
     {
         "Hooks": "al_framework.api.hookspecs",
-        "Components": "al_framework.api.components",
+        "Components": "al_framework.api.component",
+        "Kinds of components": "al_framework.api.components",
         "Values along the data path": "al_framework.api.types",
         "Predictions": "al_framework.api.predictions",
         "Pictures": "al_framework.api.image",

@@ -9,7 +9,7 @@ _LISTED = 12
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """Return the candidate that the user probably meant, or None if none is near."""
     by_folded: dict[str, str] = {}
-    for candidate in candidates:
+    for candidate in sorted(candidates):
         by_folded.setdefault(candidate.casefold(), candidate)
     # Comparing costs the product of the lengths; nobody mistypes a name of a hundred letters.
     found = difflib.get_close_matches(name[:100].casefold(), by_folded, n=1)

@@ -1,0 +1,23 @@
+"""Its index cannot be written, and its error has no text."""
+
+from al_framework.api import Receipt, Sink, hookimpl
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise ZeroDivisionError("nothing to say")
+
+
+class Bad(Sink):
+    type_name = "cannot_say_why_in_finish_run"
+
+    def deliver(self, datapoint, checkpoint):
+        return Receipt(status="created")
+
+    def finish_run(self, summary):
+        raise MuteError
+
+
+@hookimpl
+def al_register_sinks():
+    return [Bad]
