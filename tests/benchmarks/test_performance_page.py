@@ -6,7 +6,7 @@ import json
 import pytest
 
 from benchmarks import page, results
-from benchmarks.__main__ import QUESTIONS
+from benchmarks.__main__ import QUESTIONS, table
 from benchmarks.amounts import Amount
 from benchmarks.comparing import Case, Cost, Target, compare
 from benchmarks.latencies import Bound, Latency
@@ -110,6 +110,16 @@ def test_a_side_that_is_missing_is_not_made_up(kept, peer, said):
     assert f"| size | 1 MB | {said} | 3 MB |  |" in text
     targets = page.filled(SLOTS.format("targets"), measured)
     assert "| a group | a case | at most 0.50 x peer, cpu | not run | ? |" in targets
+
+
+def test_what_nobody_else_does_has_no_columns_for_others(kept):
+    row = Amount(group="g", case="all", unit="s", ours=7.06, at_most=60.0, compared=False)
+    text = page.filled(SLOTS.format("asked"), kept(row))
+    columns = [column.header for column in table("g", [row]).columns]
+
+    assert "| case | measured | to reach |" in text
+    assert "| all | 7.1 s | <= 60.0 s met |" in text
+    assert columns == ["case", "measured", "target"]
 
 
 def test_everything_that_was_to_be_reached_is_told_missed_or_not(kept):

@@ -6,6 +6,7 @@ check, message.
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from unittest import SkipTest
@@ -31,7 +32,11 @@ SOURCES, PREDICTORS, ADAPTERS = MODULES["sources"], MODULES["predictors"], MODUL
 
 
 def run(contract, component, test, directory):
-    case = type("Case", (contract,), {"component": component})()
+    def prepare(self, directory):
+        assert [] == [*directory.iterdir()], "prepare is promised an empty directory"
+        return contract.prepare(self, directory)
+
+    case = type("Case", (contract,), {"component": component, "prepare": prepare})()
     method = getattr(case, f"test_{test}")
     return method() if "tmp_path" not in method.__code__.co_varnames else method(directory)
 
@@ -142,15 +147,18 @@ def importing(*names):
 
 
 def test_a_heavy_import_in_evaluate_is_named_and_another_one_is_fine(tmp_path, monkeypatch):
+    packages, directory = tmp_path / "packages", tmp_path / "directory"
+    packages.mkdir()
+    directory.mkdir()
     for name in ("torch", "light"):
-        (tmp_path / f"{name}.py").write_text("open(__file__).close()")
+        (packages / f"{name}.py").write_text("open(__file__).close()")
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.syspath_prepend(packages)
     check = "evaluate_does_no_io"
 
-    run(STRATEGIES.StrategyTest, importing("light"), check, tmp_path)
+    run(STRATEGIES.StrategyTest, importing("light"), check, directory)
     with pytest.raises(AssertionError, match=r"on 'detections' \(import of 'torch'\): do that in"):
-        run(STRATEGIES.StrategyTest, importing("torch"), check, tmp_path)
+        run(STRATEGIES.StrategyTest, importing("torch"), check, directory)
     for name in ("torch", "light"):
         del sys.modules[name]
 
@@ -223,6 +231,45 @@ def test_a_predictor_may_leave_its_answer_to_an_adapter(tmp_path):
 
     for test in checks_of(PREDICTORS.PredictorTest):
         run(PREDICTORS.PredictorTest, component, test, tmp_path)
+
+
+def test_a_close_that_hangs_is_a_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(contracts.component, "_CLOSE_LIMIT_S", 0.05)
+    released = threading.Event()
+    component = type("Hangs", (STRATEGIES.GoodStrategy,), {"close": lambda _: released.wait(60)})
+
+    with pytest.raises(AssertionError, match=r"close is not over after 0\.05 s"):
+        run(STRATEGIES.StrategyTest, component, "close_works_on_another_thread", tmp_path)
+    released.set()
+
+
+def test_threads_switch_often_while_deliveries_run_side_by_side_and_as_before_afterwards(tmp_path):
+    seen = set()
+
+    class Watching(SINKS.GoodSink):
+        def deliver(self, datapoint, checkpoint):
+            seen.add(sys.getswitchinterval())
+            return super().deliver(datapoint, checkpoint)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.003)
+    try:
+        run(SINKS.SinkTest, Watching, "deliveries_can_run_side_by_side", tmp_path)
+        after = sys.getswitchinterval()
+    finally:
+        sys.setswitchinterval(before)
+
+    assert (seen, after) == ({1e-6}, 0.003)
+
+
+def test_files_are_laid_out_once_for_a_check(tmp_path):
+    def prepare(self, directory):
+        (directory / "model.bin").mkdir()  # fails where it is there
+        return {}
+
+    case = type("Case", (STRATEGIES.StrategyTest,), {"prepare": prepare})()
+
+    case.test_equal_inputs_give_equal_verdicts(tmp_path)
 
 
 def test_options_come_from_the_class_or_from_the_test(tmp_path):

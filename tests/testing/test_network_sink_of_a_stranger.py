@@ -1,8 +1,15 @@
-"""A whole network sink in forty lines, as a third party would write it, passes the contract."""
+"""A whole network sink in forty lines, as a third party would write it, passes the contract.
 
+Changed in one way each, it is caught by what it would do to a server or to a run.
+"""
+
+import contextlib
+
+import pytest
+import requests
 from pydantic import Field, SecretStr
 
-from al_framework.api import Options, Receipt, Sink
+from al_framework.api import Options, Receipt, Sink, SinkPausedError, TransientSinkError
 from al_framework.api.http import HttpClient, HttpError, Timeouts, sink_error
 from al_framework.testing import Answer, NetworkSinkContract
 
@@ -56,3 +63,117 @@ class TestBox(NetworkSinkContract):
 
     def connected(self, url, *, patience_s):
         return {"url": url, "key": self.secret, "patience_s": patience_s}
+
+
+class AsksHowItWent(BoxSink):
+    def deliver(self, datapoint, checkpoint):
+        try:
+            return super().deliver(datapoint, checkpoint)
+        finally:
+            with contextlib.suppress(HttpError):
+                self._http.send("GET", self.options.url)
+
+
+class TriesAgainWhenBusy(BoxSink):
+    def _put(self, address, body):
+        try:
+            super()._put(address, body)
+        except HttpError as exc:
+            if exc.status != 503:
+                raise
+            super()._put(address, body)
+
+
+class StaysBroken(BoxSink):
+    is_broken = False
+
+    def deliver(self, datapoint, checkpoint):
+        if self.is_broken:
+            raise TransientSinkError("the connection is broken")
+        self.is_broken = True  # until the end is reached
+        receipt = super().deliver(datapoint, checkpoint)
+        self.is_broken = False
+        return receipt
+
+
+class FollowsRedirectsAndPauses(BoxSink):
+    def deliver(self, datapoint, checkpoint):
+        requests.put(self.options.url, timeout=5)  # goes wherever it is sent
+        raise SinkPausedError("the address is wrong")
+
+
+class TakesEverything(BoxSink):
+    def deliver(self, datapoint, checkpoint):
+        requests.put(self.options.url, timeout=5)  # reads an answer to its end
+        raise TransientSinkError("the answer is too long")
+
+
+class TrustsNobody(BoxSink):
+    def deliver(self, datapoint, checkpoint):
+        raise SinkPausedError("the certificate is not ours")
+
+
+class LooksAtTheCertificateLate(BoxSink):
+    def deliver(self, datapoint, checkpoint):
+        try:
+            return super().deliver(datapoint, checkpoint)
+        except SinkPausedError:
+            requests.put(self.options.url, timeout=5, verify=False)  # noqa: S501 - it is what is wrong here
+            raise
+
+
+def run(component, test, *arguments):
+    case = type("Case", (TestBox,), {"component": component})()
+    getattr(case, f"test_{test}")(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("component", "test", "message"),
+    [
+        (
+            AsksHowItWent,
+            "a_delivery_makes_its_requests_once",
+            "a delivery makes 3 requests instead of 2: a sink tries once",
+        ),
+        (
+            TriesAgainWhenBusy,
+            "every_status_has_its_verdict",
+            "status 503 at request 0 makes 2 requests instead of 1: a sink tries once",
+        ),
+        (
+            AsksHowItWent,
+            "a_broken_connection_costs_one_attempt",
+            "reset_at_once at request 0 makes 2 requests instead of 1: a sink tries once",
+        ),
+        (
+            StaysBroken,
+            "a_broken_connection_costs_one_attempt",
+            "the attempt after reset_at_once at request 0 gives TransientSinkError",
+        ),
+        (FollowsRedirectsAndPauses, "no_redirect_is_followed", "a redirect is followed"),
+        (
+            TakesEverything,
+            "an_endless_answer_is_not_taken",
+            r"1048\d{5} bytes of an answer are taken",
+        ),
+    ],
+)
+def test_one_change_is_caught(tmp_path, component, test, message):
+    with pytest.raises(AssertionError, match=message):
+        run(component, test, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize(
+    ("component", "message"),
+    [
+        (TrustsNobody, "a good certificate gives SinkPausedError"),
+        (
+            LooksAtTheCertificateLate,
+            "certificate: expired makes 1 requests instead of 0: a sink tries once",
+        ),
+    ],
+)
+def test_one_change_of_trust_is_caught(tmp_path, monkeypatch, component, message):
+    with pytest.raises(AssertionError, match=message):
+        run(component, "only_a_good_certificate_is_trusted", tmp_path, monkeypatch)

@@ -35,6 +35,8 @@ class AdapterContract(ComponentContract[PredictionAdapter[Any]]):
     that stay, and know what they were cut from.
     """
 
+    _kind = "prediction_adapter"
+
     @abstractmethod
     def documents(self) -> Sequence[object]:
         """Return objects that the adapter reads, of every kind, empty ones too."""

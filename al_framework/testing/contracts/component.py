@@ -13,15 +13,16 @@ import pydantic
 from pydantic import SecretBytes, SecretStr
 
 from al_framework.api import Component
+from al_framework.host.checking import component_faults
 from al_framework.testing._checks import check, secrets_of
+from al_framework.testing._threads import run_in_time
 from al_framework.testing._watching import HEAVY_PACKAGES
 from al_framework.testing.fakes import make_context
 
 ComponentT = TypeVar("ComponentT", bound=Component[Any])
 
-_TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
-_RESERVED = frozenset({"name", "type", "tags", "limits", "applies_to"})
 _UNKNOWN = "an_option_that_nobody_has"
+_CLOSE_LIMIT_S = 60.0
 _SECRETS = (SecretStr, SecretBytes)
 # How options that hold a secret are called, alone or at the end of a name.
 _SECRET_NAME = re.compile(r"(.*_)?(api_?key|password|passwd|secret|(access|auth|api)_token)")
@@ -44,8 +45,8 @@ print(",".join(package for package in heavy.split(",") if package in sys.modules
 class ComponentContract(ABC, Generic[ComponentT]):
     """What holds for a component of any kind; subclass the contract of its kind instead.
 
-    The type's name is valid; options are described, unknown ones are refused, and secrets are
-    hidden; `close` is safe without `start`, and twice; the module imports no heavy package.
+    The host accepts the class; unknown options are refused, and secrets are hidden; `close` is safe
+    without `start`, twice, and on another thread; the module imports no heavy package.
 
     Attributes:
         component: The class under test.
@@ -54,11 +55,15 @@ class ComponentContract(ABC, Generic[ComponentT]):
 
     component: type[ComponentT]
     options: ClassVar[Mapping[str, object]] = {}
+    _kind: ClassVar[str]
+    # Of the instance, which is a new one for each check: what `prepare` gave, by directory.
+    _prepared_in: dict[Path, Mapping[str, object]] | None = None
 
     def prepare(self, directory: Path) -> Mapping[str, object]:
         """Lay out in an empty directory what the component needs; return options for it.
 
-        The default is `options`. The directory is also where relative paths start.
+        It is called once for a directory, before anything else is written there. The default is
+        `options`. The directory is also where relative paths start.
         """
         del directory
         return self.options
@@ -66,27 +71,18 @@ class ComponentContract(ABC, Generic[ComponentT]):
     def build(self, directory: Path, options: Mapping[str, object] | None = None) -> ComponentT:
         """Return an instance as the host builds it, not started."""
         if options is None:
-            options = self.prepare(directory)
+            options = self._prepared(directory)
         validated = self.component.Options(**options)
         return self.component(validated, make_context(directory))
 
-    def test_type_name_is_valid(self) -> None:
-        """Whether users can write the type in a configuration."""
-        name = getattr(self.component, "type_name", None)
-        check(
-            isinstance(name, str) and _TYPE_NAME.fullmatch(name),
-            f"type_name is {name!r}: it has to match {_TYPE_NAME.pattern}",
-        )
-
-    def test_every_option_is_described(self) -> None:
-        """Whether schema and help say what each option means."""
-        for name, field in self.component.Options.model_fields.items():
-            check(field.description, f"option {name!r} has no description: add description=")
-            check(name not in _RESERVED, f"option {name!r} belongs to the host: rename it")
+    def test_host_accepts_the_class(self) -> None:
+        """Whether type name, options and methods are what the host and users can work with."""
+        faults = component_faults(self._kind, self.component)
+        check(not faults, "; ".join(faults))
 
     def test_unknown_options_are_refused(self, tmp_path: Path) -> None:
         """Whether a slip of the pen is found before the first frame."""
-        options = {**self.prepare(tmp_path), _UNKNOWN: 1}
+        options = {**self._prepared(tmp_path), _UNKNOWN: 1}
         try:
             self.component.Options(**options)
         except pydantic.ValidationError:
@@ -95,7 +91,7 @@ class ComponentContract(ABC, Generic[ComponentT]):
 
     def test_secrets_are_hidden(self, tmp_path: Path) -> None:
         """Whether a key can show up in a log or a message: hold it in `pydantic.SecretStr`."""
-        options = self.prepare(tmp_path)
+        options = self._prepared(tmp_path)
         made = self.component.Options(**options)
         for name, field in type(made).model_fields.items():
             bare = _SECRET_NAME.fullmatch(name) and not _holds_secrets(field.annotation)
@@ -120,6 +116,12 @@ class ComponentContract(ABC, Generic[ComponentT]):
         component.close()
         component.close()
 
+    def test_close_works_on_another_thread(self, tmp_path: Path) -> None:
+        """Whether the end of a run can close it: that is done on a thread of its own."""
+        component = self.build(tmp_path)
+        component.start()
+        self._close(component)
+
     def test_module_imports_no_heavy_package(self) -> None:
         """Whether commands that never use the component stay fast: import such in `start`."""
         name = self.component.__module__
@@ -127,6 +129,28 @@ class ComponentContract(ABC, Generic[ComponentT]):
         found, error = _heavy_imports(name, path, tuple(sys.path))
         check(error is None, f"module {name!r} does not import: {error}")
         check(not found, f"importing module {name!r} imports {found}: do that in start()")
+
+    @staticmethod
+    def _close(component: Component[Any]) -> None:
+        """Close as the host does: on another thread."""
+
+        def close() -> None:
+            try:
+                component.close()
+            except Exception as exc:
+                raise AssertionError(
+                    f"close fails with {exc!r}: it has to work on another thread than start"
+                ) from exc
+
+        run_in_time(close, limit_s=_CLOSE_LIMIT_S, what="close")
+
+    def _prepared(self, directory: Path) -> Mapping[str, object]:
+        """Return the options that `prepare` gives, which finds the directory empty."""
+        if self._prepared_in is None:
+            self._prepared_in = {}
+        if directory not in self._prepared_in:
+            self._prepared_in[directory] = self.prepare(directory)
+        return self._prepared_in[directory]
 
 
 @functools.cache  # several contracts look at the same module, and each look is a process

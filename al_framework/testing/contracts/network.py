@@ -4,7 +4,6 @@ Run against a `FaultServer`, so that no service is needed. The answers of the re
 the subclass, one for each request of a delivery; every fault is then tried at every request.
 """
 
-import concurrent.futures
 import contextlib
 import socket
 from abc import abstractmethod
@@ -22,6 +21,7 @@ from al_framework.api import (
     TransientSinkError,
 )
 from al_framework.testing._checks import chain_of, check
+from al_framework.testing._threads import run_in_time
 from al_framework.testing._watching import watch_log
 from al_framework.testing.certificates import CertificateKind, make_certificates
 from al_framework.testing.contracts.component import ComponentContract
@@ -80,6 +80,7 @@ class NetworkSinkContract(ComponentContract[Sink[Any]]):
             would not.
     """
 
+    _kind = "sink"
     answers: ClassVar[Sequence[Answer]]
     secret: ClassVar[str]
     pausing: ClassVar[Collection[int]] = ()
@@ -272,13 +273,13 @@ class NetworkSinkContract(ComponentContract[Sink[Any]]):
 
     def _attempt(self, sink: Sink[Any], checkpoint: Checkpoint | None = None) -> object:
         """Return the receipt of an attempt or what it raised, unless it goes on for ever."""
-        pool = concurrent.futures.ThreadPoolExecutor(max_workers=1)
-        running = pool.submit(sink.deliver, sample_datapoint(), checkpoint or FakeCheckpoint())
-        pool.shutdown(wait=False)
+        datapoint, kept = sample_datapoint(), checkpoint or FakeCheckpoint()
+
+        def deliver() -> Receipt:
+            return sink.deliver(datapoint, kept)
+
         try:
-            return running.result(timeout=_HANG_S)
-        except concurrent.futures.TimeoutError:
-            raise AssertionError(f"an attempt is not over after {_HANG_S:g} s") from None
+            return run_in_time(deliver, limit_s=_HANG_S, what="an attempt")
         except SinkError as exc:
             texts = "".join(map(str, chain_of(exc)))
             check(self.secret not in texts, f"a {type(exc).__name__} shows the key")

@@ -29,6 +29,8 @@ class PredictorContract(ComponentContract[Predictor[Any]]):
     `Prediction` is left to the adapter that reads it, and to its contract.
     """
 
+    _kind = "predictor"
+
     def frames(self) -> Sequence[Frame]:
         """Return frames that the model has to look at; others of every kind are added."""
         return (sample_frame(), sample_frame("large", width=640, height=480))

@@ -31,6 +31,8 @@ class ConfigurationProviderContract(ComponentContract[ConfigurationProvider[Any]
     identity, answer nor error tells a secret.
     """
 
+    _kind = "configuration_provider"
+
     @abstractmethod
     def break_server(self) -> None:
         """Make the server unreachable, or call `pytest.skip` with why that cannot be done."""
@@ -62,7 +64,7 @@ class ConfigurationProviderContract(ComponentContract[ConfigurationProvider[Any]
 
     def test_identity_is_stable_and_tells_no_secret(self, tmp_path: Path) -> None:
         """Whether the next run finds the last document, and nobody finds the key."""
-        options = self.prepare(tmp_path)
+        options = self._prepared(tmp_path)
         one, other = self.build(tmp_path, options), self.build(tmp_path, options)
         identity: object = one.identity
         check(isinstance(identity, str), f"identity is {identity!r}: it has to be a str")

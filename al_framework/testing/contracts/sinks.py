@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import copy
+import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from al_framework.api import (
     TransientSinkError,
 )
 from al_framework.testing._checks import chain_of, check, same, secrets_of
+from al_framework.testing._threads import often_switching
 from al_framework.testing._watching import watch_log
 from al_framework.testing.contracts.component import ComponentContract
 from al_framework.testing.fakes import FakeCheckpoint
@@ -27,6 +29,8 @@ from al_framework.testing.hostile import hostile_datapoints
 from al_framework.testing.samples import sample_datapoint, sample_predictions, sample_summary
 
 _OUTCOMES: tuple[type[SinkError], ...] = (TransientSinkError, PermanentSinkError, SinkPausedError)
+_THREADS = 8
+_SIDE_BY_SIDE = 256  # datapoints; few threads and few datapoints seldom meet
 
 
 class SinkContract(ComponentContract[Sink[Any]]):
@@ -57,6 +61,7 @@ class SinkContract(ComponentContract[Sink[Any]]):
         deduplicates: Whether the sink recognises what it holds; False for one that keeps nothing.
     """
 
+    _kind = "sink"
     deduplicates: ClassVar[bool] = True
 
     @abstractmethod
@@ -99,7 +104,7 @@ class SinkContract(ComponentContract[Sink[Any]]):
         """Whether the sink remembers on disk, or at the far end, rather than in memory."""
         if not self.deduplicates:
             return
-        options = self.prepare(tmp_path)
+        options = self._prepared(tmp_path)
         for expected in ("created", "duplicate"):
             sink = self._started(tmp_path, options)
             self._deliver(sink, 0, expected)
@@ -109,10 +114,18 @@ class SinkContract(ComponentContract[Sink[Any]]):
     def test_deliveries_can_run_side_by_side(self, tmp_path: Path) -> None:
         """Whether several delivery threads can share the sink."""
         sink = self._started(tmp_path)
-        with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-            for future in [pool.submit(self._deliver, sink, n, "created") for n in range(8)]:
-                future.result(timeout=60)
-        self._check_stored(sink, tmp_path, 8)
+        samples = [sample_datapoint(number) for number in range(_SIDE_BY_SIDE)]
+        barrier = threading.Barrier(_THREADS)
+
+        def deliver(first: int) -> None:
+            barrier.wait(timeout=60)
+            for number in range(first, _SIDE_BY_SIDE, _THREADS):
+                self._deliver_one(sink, number, samples[number], "created")
+
+        with often_switching(), concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+            for future in [pool.submit(deliver, first) for first in range(_THREADS)]:
+                future.result()
+        self._check_stored(sink, tmp_path, _SIDE_BY_SIDE)
         sink.close()
 
     def test_hostile_datapoints_are_stored_or_refused(self, tmp_path: Path) -> None:
@@ -156,7 +169,7 @@ class SinkContract(ComponentContract[Sink[Any]]):
 
         Neither the errors nor the log may show a secret.
         """
-        options = self.prepare(tmp_path)
+        options = self._prepared(tmp_path)
         tried = 0
         for number, expected in enumerate(_OUTCOMES):
             sink = self._started(tmp_path, options)
@@ -212,9 +225,12 @@ class SinkContract(ComponentContract[Sink[Any]]):
         sink.start()
         return sink
 
+    def _deliver(self, sink: Sink[Any], number: int, expected: str, **changes: Any) -> None:
+        self._deliver_one(sink, number, sample_datapoint(number, **changes), expected)
+
     @staticmethod
-    def _deliver(sink: Sink[Any], number: int, expected: str, **changes: Any) -> None:
-        receipt = sink.deliver(sample_datapoint(number, **changes), FakeCheckpoint())
+    def _deliver_one(sink: Sink[Any], number: int, datapoint: Datapoint, expected: str) -> None:
+        receipt = sink.deliver(datapoint, FakeCheckpoint())
         kind = type(receipt).__name__
         check(isinstance(receipt, Receipt), f"deliver gives a {kind!r}: it has to be a Receipt")
         status = receipt.status

@@ -45,6 +45,7 @@ class SourceContract(ComponentContract[Source[Any]]):
         resumable: Whether the source asks `skip`; False for a live stream.
     """
 
+    _kind = "source"
     resumable: ClassVar[bool] = True
 
     def unreadable(self, directory: Path) -> Mapping[str, object] | None:
@@ -54,7 +55,7 @@ class SourceContract(ComponentContract[Source[Any]]):
 
     def test_frame_ids_are_unique_and_stable(self, tmp_path: Path) -> None:
         """Whether a frame can be named for ever."""
-        options = self.prepare(tmp_path)
+        options = self._prepared(tmp_path)
         first, second = self._pass(tmp_path, options), self._pass(tmp_path, options)
         ids = [frame.frame_id for frame in first]
         check(len(ids) >= 2, f"the source gives {len(ids)} frames: prepare() has to lay out two")
@@ -64,14 +65,14 @@ class SourceContract(ComponentContract[Source[Any]]):
 
     def test_frames_name_their_source(self, tmp_path: Path) -> None:
         """Whether frames of two sources can be told apart."""
-        for frame in self._pass(tmp_path, self.prepare(tmp_path)):
+        for frame in self._pass(tmp_path, self._prepared(tmp_path)):
             check(frame.source == "test", f"source is {frame.source!r}: it has to be context.name")
             named = frame.frame_id.startswith("test/")
             check(named, f"frame id {frame.frame_id!r} does not start with '<source name>/'")
 
     def test_pictures_are_readable(self, tmp_path: Path) -> None:
         """Whether what is yielded are pictures, of the size they claim."""
-        for frame in self._pass(tmp_path, self.prepare(tmp_path)):
+        for frame in self._pass(tmp_path, self._prepared(tmp_path)):
             width, height = frame.image.size
             shape = frame.image.pixels().shape
             check(shape == (height, width, 3), f"{frame.frame_id!r} has pixels of shape {shape}")
@@ -80,7 +81,7 @@ class SourceContract(ComponentContract[Source[Any]]):
         """Whether a run goes on where the last one ended."""
         if not self.resumable:
             return
-        options = self.prepare(tmp_path)
+        options = self._prepared(tmp_path)
         ids = [frame.frame_id for frame in self._pass(tmp_path, options)]
         keys: list[FrameKey] = []
 
@@ -99,7 +100,7 @@ class SourceContract(ComponentContract[Source[Any]]):
 
     def test_length_is_right_or_unknown(self, tmp_path: Path) -> None:
         """Whether the progress bar ends at 100 %."""
-        options = self.prepare(tmp_path)
+        options = self._prepared(tmp_path)
         source = self.build(tmp_path, options)
         source.start()
         try:
@@ -113,13 +114,13 @@ class SourceContract(ComponentContract[Source[Any]]):
 
     def test_a_pass_can_be_left(self, tmp_path: Path) -> None:
         """Whether a run that is interrupted ends cleanly, and the next one begins anew."""
-        options = self.prepare(tmp_path)
+        options = self._prepared(tmp_path)
         source = self.build(tmp_path, options)
         source.start()
         frames = iter(source.frames(lambda _: False))
         first = next(frames).frame_id
         del frames
-        source.close()
+        self._close(source)
         again = [frame.frame_id for frame in self._pass(tmp_path, options)]
         check(again[:1] == [first], f"after a pass that was left the next gives {again[:3]}")
 
@@ -173,4 +174,4 @@ class SourceContract(ComponentContract[Source[Any]]):
         try:
             return list(source.frames(skip))
         finally:
-            source.close()
+            self._close(source)

@@ -56,6 +56,8 @@ class StrategyContract(ComponentContract[Strategy[Any]]):
     A strategy of a task of its own overrides `predictions`.
     """
 
+    _kind = "strategy"
+
     def predictions(self) -> Mapping[str, Prediction]:
         """Return predictions to evaluate by name; those it is not eligible for are left out."""
         return sample_predictions()

@@ -1,6 +1,7 @@
 """Sinks, each wrong in one way."""
 
 import contextlib
+import threading
 from collections import deque
 from pathlib import Path
 
@@ -100,6 +101,21 @@ class LosesSome(GoodSink):
         if datapoint.item_id.endswith("3"):
             return Receipt(status="created")
         return super().deliver(datapoint, checkpoint)
+
+
+class NumbersItsFiles(GoodSink):
+    """Two threads count the same files, and one writes over what the other wrote."""
+
+    def start(self):
+        super().start()
+        self.counted = threading.Barrier(8)
+
+    def deliver(self, datapoint, checkpoint):
+        number = len([*self.context.state_dir.iterdir()])
+        with contextlib.suppress(threading.BrokenBarrierError):
+            self.counted.wait(timeout=5)  # a race that is lost every time
+        (self.context.state_dir / f"{number}.jpg").touch()
+        return Receipt(status="created")
 
 
 class RaisesOnLongNames(GoodSink):
@@ -290,7 +306,13 @@ WRONG = [
         SinkTest,
         LosesSome,
         "deliveries_can_run_side_by_side",
-        "the sink holds 7 pictures: it has to hold 8",
+        "the sink holds 230 pictures: it has to hold 256",
+    ),
+    (
+        SinkTest,
+        NumbersItsFiles,
+        "deliveries_can_run_side_by_side",
+        r"the sink holds \d+ pictures: it has to hold 256",
     ),
     (
         SinkTest,

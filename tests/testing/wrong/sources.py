@@ -1,6 +1,7 @@
 """Sources, each wrong in one way."""
 
 import dataclasses
+import sqlite3
 from typing import ClassVar
 
 import numpy as np
@@ -130,6 +131,30 @@ class StopsAtTheFirstSkipped(GoodSource):
             yield frame
 
 
+class OpensADatabase(GoodSource):
+    connection = None
+
+    def start(self):
+        self.connection = sqlite3.connect(":memory:")
+
+    def close(self):
+        if self.connection is not None:
+            self.connection.close()
+
+
+class LeavesItsDatabaseOpen(OpensADatabase):
+    """Wrong where a pass does not come to its end."""
+
+    def start(self):
+        self.connection = None
+
+    def frames(self, skip):
+        super().start()
+        yield from super().frames(skip)
+        self.connection.close()
+        self.connection = None
+
+
 class WrongLength(GoodSource):
     length = 5
 
@@ -226,6 +251,18 @@ WRONG = [
         StopsAtTheFirstSkipped,
         "skip_is_honoured",
         r"with 'test/0' skipped the source yields \['test/1'\]",
+    ),
+    (
+        SourceTest,
+        OpensADatabase,
+        "close_works_on_another_thread",
+        r"close fails with ProgrammingError\(.*: it has to work on another thread than start",
+    ),
+    (
+        SourceTest,
+        LeavesItsDatabaseOpen,
+        "a_pass_can_be_left",
+        r"close fails with ProgrammingError\(.*: it has to work on another thread than start",
     ),
     (
         SourceTest,
