@@ -25,6 +25,7 @@ from al_framework.api import (
     ImageInput,
     Ticket,
 )
+from al_framework.api._faults import text_of
 from al_framework.assembly import Assembly, assemble_from
 from al_framework.assembly.health import health, without_names
 from al_framework.pipeline.arguments import (
@@ -40,7 +41,7 @@ from al_framework.pipeline.handoff import Handoff
 from al_framework.pipeline.identity import FrameNames
 from al_framework.pipeline.inline import Inline
 from al_framework.pipeline.making import make_frame
-from al_framework.pipeline.offers import Offer
+from al_framework.pipeline.offers import Ended, Offer
 from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.ring import Ring
 
@@ -297,7 +298,7 @@ class Collector:
             # Raised from here it would hide the caller's own error at the end of a with block.
             known = isinstance(exc, AlFrameworkError | OSError)
             text = "the collector could not be closed properly: %s"
-            logger.log(logging.ERROR, text, exc, exc_info=not known)
+            logger.log(logging.ERROR, text, text_of(exc), exc_info=not known)
             return
         for sink, counts in summary.counts.sinks.items():
             if counts.pending:
@@ -348,9 +349,9 @@ class Collector:
         return Ticket(status="dropped", reason=reason, frame_id=name)
 
     def _hand_over(self, offer: Offer, name: str, wait_s: float | None) -> Ticket:
-        if offer.pending is None:
+        if isinstance(offer, Ended):
             return offer.ticket(name)
-        return self._handoff.put(offer.pending, wait_accepted_s=wait_s)
+        return self._handoff.put(offer, wait_accepted_s=wait_s)
 
 
 def _handoff(assembly: Assembly) -> Handoff:

@@ -6,9 +6,9 @@ import sys
 def plugin_errors() -> tuple[type[BaseException], ...]:
     """Return what to catch where a plugin's code is called.
 
-    `SystemExit` is among it, since a plugin that ends the process is broken and no more than that,
-    and so is asyncio's cancellation, which is no `Exception` either and ends some sink's own event
-    loop, not our thread. `KeyboardInterrupt` is the user's and passes.
+    `SystemExit` is among it: a plugin that ends the process is broken, and no more than that. So is
+    asyncio's cancellation, no `Exception` either, which can only come from an event loop of the
+    plugin's own. `KeyboardInterrupt` is the user's and passes.
     """
     # Looked up, not imported: that takes a tenth of a start, and who raises it has imported it.
     asyncio = sys.modules.get("asyncio.exceptions")

@@ -15,6 +15,7 @@ from al_framework.api import (
     Sink,
     Target,
 )
+from al_framework.api._faults import named_text_of, plugin_errors
 from al_framework.assembly.guarding import Guarded, guarded, guarded_delivery
 from al_framework.assembly.keeping import Keeper
 from al_framework.assembly.lifetime import Assembly
@@ -301,8 +302,9 @@ def _first_target(sinks: Mapping[str, Sink], report: Reporter) -> Target:
     for name, sink in sinks.items():
         try:
             target = sink.target
-        except Exception as exc:  # noqa: BLE001 - a plugin boundary: limits are then counted by the configuration's name
-            report(f"sink {name!r}: its target cannot be told: {type(exc).__name__}: {exc}", exc)
+        except plugin_errors() as exc:  # a plugin boundary
+            # Limits are then counted by the configuration's name.
+            report(f"sink {name!r}: its target cannot be told: {named_text_of(exc)}", exc)
             continue
         if target:
             return target
@@ -314,7 +316,7 @@ def _identity(provider: ConfigurationProvider, entry: ComponentEntry) -> str:
         identity: object = provider.identity
         if not isinstance(identity, str):
             raise TypeError("identity is no text")
-    except Exception as exc:  # noqa: BLE001 - a plugin boundary: it only means that nothing is kept
+    except plugin_errors() as exc:  # a plugin boundary: it only means that nothing is kept
         # Not its text: that may hold the key which an identity is made from.
         text = "configuration provider %r: its identity fails with %s, so no document is kept"
         logger.warning(text, entry.name, type(exc).__name__)

@@ -21,6 +21,7 @@ from al_framework.api import (
     Receipt,
     SpoolError,
 )
+from al_framework.api._faults import plugin_errors, text_of
 from al_framework.assembly.masking import Mask
 
 _P = ParamSpec("_P")
@@ -42,9 +43,9 @@ def masked_error(exc: BaseException, mask: Mask) -> BaseException:
         return exc
     if isinstance(exc, AlFrameworkError):
         return _copy(exc, mask)
-    bases = (SystemExit, OSError, Exception)
+    bases: tuple[Any, ...] = (OSError, *plugin_errors())  # mypy: a type has no hash
     base = next((base for base in bases if isinstance(exc, base)), BaseException)
-    stand_in = _class_named(type(exc).__name__, base)(mask(_text(exc)))
+    stand_in = _class_named(type(exc).__name__, base)(mask(text_of(exc)))
     stand_in.add_note(mask("".join(traceback.format_exception(exc)).rstrip()))
     return stand_in
 
@@ -59,7 +60,7 @@ def guarded(function: Callable[_P, _T], mask: Mask) -> Callable[_P, _T]:
             return function(*args, **kwargs)
         except _OURS:
             raise
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: raised again, masked
+        except plugin_errors() as exc:  # a plugin boundary: raised again, masked
             error = masked_error(exc, mask)
         # Not above: an error raised there would hold on to the first one as its context.
         raise error
@@ -82,7 +83,7 @@ def guarded_delivery(
         receipt: object = call(datapoint, checkpoint)
         if not isinstance(receipt, Receipt):
             # Whoever called says what is wrong with it, in words that show it.
-            return cast("Receipt", mask(_text(receipt)))
+            return cast("Receipt", mask(text_of(receipt)))
         remote_id, url = (_masked(text, mask) for text in (receipt.remote_id, receipt.url))
         return replace(receipt, remote_id=remote_id, url=url)
 
@@ -121,8 +122,8 @@ def _step(frames: Iterator[Any]) -> Any:
 def _copy(exc: AlFrameworkError, mask: Mask) -> BaseException:
     attributes = {name: _plain(value, mask) for name, value in vars(exc).items()}
     copy = _filled(type(exc), [_plain(arg, mask) for arg in exc.args], attributes)
-    text = mask(_text(exc))
-    if _text(copy) == text:
+    text = mask(text_of(exc))
+    if text_of(copy) == text:
         return copy
     # A plugin's own class, whose text is made of what has been left out: the core's above it.
     core = AlFrameworkError.__module__
@@ -156,13 +157,6 @@ def _plain(value: object, mask: Mask) -> Any:
 def _masked(text: _T, mask: Mask) -> _T:
     # Not text at all if the sink does not keep to its types; whoever called will say so.
     return cast("_T", mask(text)) if isinstance(text, str) else text
-
-
-def _text(value: object) -> str:
-    try:
-        return str(value)
-    except Exception as failure:  # noqa: BLE001 - a plugin's own class may fail to say what it is
-        return f"its text cannot be told ({type(failure).__name__})"
 
 
 @lru_cache(maxsize=256)  # one class per name: errors are told apart by it

@@ -15,6 +15,7 @@ from al_framework.api import (
     RunSummary,
     Sink,
 )
+from al_framework.api._faults import named_text_of, plugin_errors, text_of
 from al_framework.assembly.refreshing import Refresher
 from al_framework.config.models import Configuration
 from al_framework.host.plugins import PluginHost
@@ -107,7 +108,7 @@ class Assembly:
             for name, sink in self.sinks.items():
                 try:
                     sink.finish_run(summary)
-                except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: the others finish, too
+                except plugin_errors() as exc:  # a plugin boundary: the others finish, too
                     _tell_unfinished(name, exc)
             self.host.notify("al_run_finished", summary=summary)
             return summary
@@ -153,8 +154,8 @@ class Assembly:
 
 def _tell_unfinished(sink: str, exc: BaseException) -> None:
     known = isinstance(exc, AlFrameworkError | OSError)
-    text = str(exc)
+    text = text_of(exc)
     if not known:
         remedy = "what was delivered is safe, repair or update its plugin"
-        text = f"{type(exc).__name__}: {exc}: {remedy}"
+        text = f"{named_text_of(exc)}: {remedy}"
     logger.error("sink %r could not finish the run: %s", sink, text, exc_info=not known)

@@ -19,6 +19,7 @@ from al_framework.api import (
     ProvidedConfiguration,
     Target,
 )
+from al_framework.api._faults import named_text_of, plugin_errors, text_of
 from al_framework.assembly.keeping import Keeper
 from al_framework.assembly.masking import Mask
 from al_framework.assembly.planning import Planner
@@ -116,7 +117,7 @@ class Refresher:
             return
         try:
             self._put_in_force(kept.provided)
-        except Exception as exc:  # noqa: BLE001 - a plugin boundary: without it we wait, as on the first day
+        except plugin_errors() as exc:  # a plugin boundary: without it we wait, as on the first day
             self._report(f"{self._who}: the kept document is of no use: {self._said(exc)}", None)
             return
         self.kept_at = kept.at
@@ -131,7 +132,7 @@ class Refresher:
         self._planner.tidy()
         try:
             provided = self._fetch()
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: the last document holds
+        except plugin_errors() as exc:  # a plugin boundary: the last document holds
             return self._failed(exc)
         try:
             self._put_in_force(provided)
@@ -139,7 +140,7 @@ class Refresher:
             self._failed(exc)
             self.answered = True
             return self._refresh_after_s
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: a strategy that does not start
+        except plugin_errors() as exc:  # a plugin boundary: a strategy that does not start
             return self._failed(exc)
         if self.trouble:
             logger.info("%s: answers again", self._who)
@@ -258,7 +259,7 @@ class Refresher:
 
     def _said(self, exc: BaseException) -> str:
         known = isinstance(exc, AlFrameworkError | OSError)
-        text = self._masked(str(exc) if known else f"{type(exc).__name__}: {exc}")
+        text = self._masked(text_of(exc) if known else named_text_of(exc))
         rest = len(text) - MAX_TEXT
         return text if rest <= 0 else f"{text[:MAX_TEXT]}… ({rest} more characters)"
 

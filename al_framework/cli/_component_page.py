@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from al_framework.api import Strategy
+from al_framework.api._faults import plugin_errors
 from al_framework.cli._examples import example_value
 from al_framework.host import Registration
 
@@ -85,7 +86,7 @@ def option_rows(registration: Registration) -> list[OptionRow]:
 def _options_schema(model: type[BaseModel]) -> dict[str, Any]:
     try:
         return model.model_json_schema(mode="validation")
-    except Exception:  # noqa: BLE001  # a plugin's model; JSON cannot say what it takes
+    except plugin_errors():  # a plugin's model; JSON cannot say what it takes
         fields = model.model_fields
         return {
             "properties": {name: {"description": f.description} for name, f in fields.items()},

@@ -1,5 +1,7 @@
 """Find the plugins for a command."""
 
+import contextlib
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -95,10 +97,13 @@ def discover_host(
     injected = settings.get("host") if isinstance(settings, Mapping) else None
     if isinstance(injected, PluginHost):
         return injected
-    return PluginHost.discover(
-        only=None if switches is None else switches.only,
-        disable=() if switches is None else switches.disable,
-        require=() if switches is None else switches.require,
-        strict=strict_plugins(ctx) and not show_problems,
-        log_problems=not show_problems,
-    )
+    # What a plugin prints while it is imported is not what the command prints, which may be JSON.
+    # Here and not in the host: it is for the whole process, and a program has other threads.
+    with contextlib.redirect_stdout(sys.stderr):
+        return PluginHost.discover(
+            only=None if switches is None else switches.only,
+            disable=() if switches is None else switches.disable,
+            require=() if switches is None else switches.require,
+            strict=strict_plugins(ctx) and not show_problems,
+            log_problems=not show_problems,
+        )

@@ -15,6 +15,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from al_framework.api._faults import plugin_errors
 from al_framework.assembly import Assembly
 from al_framework.cli._wording import visible
 
@@ -122,5 +123,5 @@ class RunProgress:
 def _length(source: object) -> int | None:
     try:
         return len(source)  # type: ignore[arg-type]  # a source may not know, and says so
-    except Exception:  # noqa: BLE001 - a plugin boundary: a bar without an end is no reason to stop
+    except plugin_errors():  # a plugin boundary: a bar without an end is no reason to stop
         return None

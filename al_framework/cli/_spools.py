@@ -84,6 +84,15 @@ def find_place(ctx: click.Context, file: Path | None, directory: Path | None) ->
         _require_spool(directory)
         return Place(directory=directory, option=f"--spool {directory}")
     configuration, _ = load(ctx, file)
+    return place_of(configuration, file)
+
+
+def place_of(configuration: Configuration, file: Path | None) -> Place:
+    """Return the spool of a configuration that is loaded already.
+
+    Raises:
+        click.ClickException: There is no spool.
+    """
     _require_spool(configuration.spool_dir)
     return Place(
         directory=configuration.spool_dir,

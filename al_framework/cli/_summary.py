@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from al_framework.api import Counts, RunSummary, Sink
+from al_framework.api._faults import named_text_of, plugin_errors
 from al_framework.assembly import Assembly
 from al_framework.cli._configuration import describe_configuration
 from al_framework.cli._wording import counted
@@ -67,8 +68,8 @@ def print_summary(  # noqa: PLR0913 - what a run has come to, keyword-only where
 def _location(sink: Sink) -> str | None:
     try:
         return sink.location
-    except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: where it is can be left out
-        return f"its location cannot be told: {type(exc).__name__}: {exc}: repair its plugin"
+    except plugin_errors() as exc:  # a plugin boundary: where it is can be left out
+        return f"its location cannot be told: {named_text_of(exc)}: repair its plugin"
 
 
 def _funnel(counts: Counts, *, dry_run: bool) -> Table:

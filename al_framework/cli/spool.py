@@ -35,6 +35,7 @@ from al_framework.cli._spools import (
     find_place,
     load,
     opened,
+    place_of,
     place_options,
 )
 from al_framework.cli._wording import plain_console
@@ -107,8 +108,8 @@ def drain(ctx: click.Context, *, file: Path | None, timeout_s: float | None, as_
     process delivers already, it waits for that one. The exit status is 1 if anything is left, or
     was given up meanwhile.
     """
-    place = find_place(ctx, file, None)
     configuration, host = load(ctx, file)
+    place = place_of(configuration, file)
     stop = threading.Event()
     with stop_on_signal(stop):
         assembly = assemble(configuration, host, background=False)

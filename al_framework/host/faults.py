@@ -1,17 +1,14 @@
-"""Catch what a plugin's code raises and say it in one line."""
+"""Say in one line what a plugin's code has raised."""
 
 import os
 import traceback
 
-# What a plugin's code may raise without taking the host along. `SystemExit` is among it: a plugin
-# that ends the process while it is imported is broken, and no more than that. `KeyboardInterrupt`
-# is the user's and passes.
-PLUGIN_ERRORS = (Exception, SystemExit)
+from al_framework.api._faults import text_of
 
 
 def describe(exc: BaseException) -> str:
     """Return an error in one line, with the place in the plugin where it was raised."""
-    text = " ".join(str(exc).split())
+    text = " ".join(text_of(exc).split())
     name = type(exc).__name__
     shown = f"{name}: {text}" if text else name
     if isinstance(exc, SyntaxError):

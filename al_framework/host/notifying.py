@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from al_framework.host.faults import PLUGIN_ERRORS, describe
+from al_framework.api._faults import plugin_errors
+from al_framework.host.faults import describe
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class Notifier:
         for listener in self._listeners[hook]:
             try:
                 listener.function(**{name: arguments[name] for name in listener.arguments})
-            except PLUGIN_ERRORS as exc:
+            except plugin_errors() as exc:
                 self._log(listener, exc)
 
     def _log(self, listener: Listener, exc: BaseException) -> None:

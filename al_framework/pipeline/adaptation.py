@@ -17,6 +17,7 @@ from al_framework.api import (
     PredictionError,
     Unlabelled,
 )
+from al_framework.api._faults import plugin_errors
 from al_framework.pipeline.checking import are_plausible, check_prediction
 from al_framework.pipeline.glancing import Glance, glance
 
@@ -79,7 +80,7 @@ class Adaptation:
             return ""
         try:
             name, _ = self._choose(document)
-        except Exception:  # noqa: BLE001 - a caller's object may raise whenever it is looked at
+        except plugin_errors():  # a caller's object may raise whenever it is looked at
             return ""
         return f"adapter {name!r}"
 
@@ -160,5 +161,5 @@ def _checked(frame: object, prediction: object) -> tuple[Frame, Prediction]:
 def _accepts(adapter: PredictionAdapter, document: object) -> bool:
     try:
         return adapter.accepts(document)
-    except Exception:  # noqa: BLE001 - a plugin boundary: by contract an error counts as no
+    except plugin_errors():  # a plugin boundary: by contract an error counts as no
         return False

@@ -19,6 +19,7 @@ from al_framework.api import (
     Scores,
     Unlabelled,
 )
+from al_framework.api._faults import named_text_of
 from al_framework.api._formats import MAX_PIXELS
 from al_framework.api.predictions import Floats
 
@@ -105,7 +106,7 @@ def _blaming_the_prediction() -> Iterator[None]:
         yield
     except (AttributeError, TypeError, ValueError) as exc:
         raise PredictionError(
-            f"the prediction is malformed ({type(exc).__name__}: {exc}): "
+            f"the prediction is malformed ({named_text_of(exc)}): "
             "the adapter has to fill the fields as al_framework.api describes them"
         ) from exc
 

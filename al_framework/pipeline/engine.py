@@ -19,6 +19,7 @@ from al_framework.api import (
     ImageError,
     Prediction,
 )
+from al_framework.api._faults import named_text_of, plugin_errors, text_of
 from al_framework.api.codec import decision_to_dict
 from al_framework.pipeline.adaptation import Adaptation
 from al_framework.pipeline.composing import compose_candidate
@@ -123,7 +124,7 @@ class Engine:
         decided_at = self.clock.time()
         try:
             parts = self._adaptation.read(document, frame, prediction_type)
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: adapters raise what they like
+        except plugin_errors() as exc:  # a plugin boundary: adapters raise what they like
             self.tally.offer()
             who = self._adaptation.reader(document)
             return [self.refuse(frame, exc, key=key, decided_at=decided_at, who=who)]
@@ -171,7 +172,7 @@ class Engine:
         known = isinstance(exc, FrameError)
         reason = "invalid_image" if isinstance(exc, ImageError) else "invalid_prediction"
         reason = reason if known else "failed"
-        text = str(exc) if known else f"{type(exc).__name__}: {exc}"
+        text = text_of(exc) if known else named_text_of(exc)
         if who and not known:
             text = f"{who} failed with {text}: repair or update its plugin"
         self.tally.drop(reason)
@@ -285,7 +286,7 @@ class Engine:
             return None
         try:
             pending.prediction = self._adaptation.complete(glance)
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary, as in `offer`
+        except plugin_errors() as exc:  # a plugin boundary, as in `offer`
             at, key = pending.decided_at, pending.key
             return self.refuse(pending.frame, exc, key=key, decided_at=at, who=glance.reader)
         return None

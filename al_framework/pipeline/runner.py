@@ -19,6 +19,7 @@ from al_framework.api import (
     SpoolError,
     SpoolFullError,
 )
+from al_framework.api._faults import named_text_of, plugin_errors, text_of
 from al_framework.pipeline.engine import Engine, Entry
 from al_framework.pipeline.limits.base import LedgerUnavailableError
 from al_framework.pipeline.spool import Candidate
@@ -102,7 +103,7 @@ class Runner:
                     if stop.is_set():
                         break
             except SourceError as exc:
-                broken[bound.name] = str(exc)
+                broken[bound.name] = text_of(exc)
             finally:
                 self.flush()
         return broken
@@ -151,7 +152,7 @@ class Runner:
             _ = frame.image.size  # the header only: a text file named .jpg is found here
             asked = self._predicting(bound)
             document = self._predict(bound.source, frame)
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: one bad frame never stops a run
+        except plugin_errors() as exc:  # a plugin boundary: one bad frame never stops a run
             self._engine.tally.offer()
             self._add(self._engine.refuse(frame, exc, key=key, who=asked).entry, key)
             return
@@ -165,11 +166,8 @@ class Runner:
                 yield _checked(frame)
         except (SourceError, SpoolError):  # the spool's: it was asked what it has seen
             raise
-        except (
-            Exception,
-            SystemExit,
-        ) as exc:  # a plugin boundary: the other sources still have their turn
-            seen = f"it stopped with {type(exc).__name__}: {exc}"
+        except plugin_errors() as exc:  # a plugin boundary: the other sources still have their turn
+            seen = f"it stopped with {named_text_of(exc)}"
             raise SourceError(f"{seen}: repair that, then run again to go on") from exc
 
     def _predicting(self, bound: BoundSource) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from al_framework.api import Frame, Prediction, Strategy, StrategyVerdict, Unlabelled, Verdict
+from al_framework.api._faults import named_text_of, plugin_errors
 from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.selection import drawer
 from al_framework.pipeline.sharing import read_only
@@ -145,7 +146,8 @@ class Sampler:
                 known, entry = slot.seen
                 if verdict is not known:
                     known, entry = _looked_at(slot, verdict)
-            except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: one strategy must take neither the others nor the program with it
+            except plugin_errors() as exc:  # a plugin boundary
+                # One strategy must take neither the others nor the program with it.
                 self._fault(slot, frame, exc)
                 continue
             slot.faults_in_a_row = 0
@@ -176,12 +178,12 @@ class Sampler:
                 slot.disabled = slot.tally.disabled = True
         who = f"strategy {slot.name!r} (plugin {slot.plugin!r})"
         if first:
-            seen = f"frame {frame.frame_id!r}: {type(exc).__name__}: {exc}"
+            seen = f"frame {frame.frame_id!r}: {named_text_of(exc)}"
             self._report(f"{who}: {seen}: {_REMEDY}", exc)
         if off:
             self._report(
                 f"{who} is switched off after {MAX_FAULTS_IN_A_ROW} faults in a row; the last was "
-                f"{type(exc).__name__}: {exc}: {_REMEDY}",
+                f"{named_text_of(exc)}: {_REMEDY}",
                 None,
             )
 

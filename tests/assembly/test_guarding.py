@@ -1,3 +1,4 @@
+import asyncio
 import logging
 import traceback
 
@@ -91,6 +92,7 @@ def test_faults_of_a_configuration_stay_faults():
         (RuntimeError(KEY), Exception),
         (ConnectionError(f"to {KEY}"), OSError),
         (SystemExit(KEY), SystemExit),
+        (asyncio.CancelledError(KEY), asyncio.CancelledError),
     ],
 )
 def test_any_other_error_keeps_its_name_and_its_traceback_as_text(given, base):

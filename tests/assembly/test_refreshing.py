@@ -1,5 +1,6 @@
 """When a provider is asked, and what changes while frames are on their way."""
 
+import asyncio
 import json
 import logging
 import re
@@ -165,14 +166,29 @@ def test_an_error_keeps_the_last_document_and_is_said_once(
     assert said == [p for p in assembly.engine.tally.problems() if "holds" in p]
 
 
-def test_an_error_before_the_first_answer_says_what_happens_to_frames(build, server, answered):
-    server.answer = RuntimeError("no idea")
+class MuteError(Exception):
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (RuntimeError("no idea"), "RuntimeError: no idea"),
+        (MuteError(), "MuteError: its text cannot be told (ZeroDivisionError)"),
+        (asyncio.CancelledError("too late"), "CancelledError: too late"),
+    ],
+)
+def test_an_error_before_the_first_answer_says_what_happens_to_frames(
+    build, server, answered, error, told
+):
+    server.answer = error
     assembly = build()
     answered()
 
     assert assembly.engine.tally.problems() == (
         (
-            "configuration provider 'scripted': RuntimeError: no idea; there is no document yet, "
+            f"configuration provider 'scripted': {told}; there is no document yet, "
             "so frames are dropped as 'no_configuration'"
         ),
     )

@@ -88,17 +88,30 @@ def _module(**values):
     return module
 
 
-def test_a_command_that_does_not_load_costs_only_itself(desk):
-    desk.install(
-        "boom", "raise RuntimeError('no licence')", group=cli.COMMAND_GROUP, value="site_boom:boom"
-    )
+MUTE = """
+class MuteError(Exception):
+    def __str__(self):
+        raise ZeroDivisionError
+
+raise MuteError
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        (MUTE, "MuteError: its text cannot be told (ZeroDivisionError)"),
+    ],
+)
+def test_a_command_that_does_not_load_costs_only_itself(desk, code, told):
+    desk.install("boom", code, group=cli.COMMAND_GROUP, value="site_boom:boom")
     broken = desk.call("boom")
     others = desk.call("init")
 
     assert broken.status == 1
     assert broken.err == (
-        "Error: command 'boom' of al-boom (site_boom:boom) could not be loaded: "
-        "RuntimeError: no licence\n"
+        f"Error: command 'boom' of al-boom (site_boom:boom) could not be loaded: {told}\n"
     )
     assert others.status == 0
     assert re.search(r"boom +Provided by al-boom\.", desk.call("--help").out)
@@ -130,6 +143,16 @@ def test_a_plugin_cannot_replace_an_own_command(al, monkeypatch):
     announce(monkeypatch, run="nowhere:run")
 
     assert al("run", "--help").out.startswith("Usage: al run ")
+
+
+def test_a_plugin_cannot_replace_a_command_of_our_plugins_by_an_earlier_name(desk):
+    code = "raise AssertionError"
+    desk.install("export", code, group=cli.COMMAND_GROUP, value="site_export:export")
+    result = desk.call("export", "--help")
+
+    assert "al-export" < cli._DISTRIBUTION
+    assert (result.status, result.err) == (0, "")
+    assert result.out.startswith("Usage: al export ")
 
 
 @pytest.mark.parametrize(

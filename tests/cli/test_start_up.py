@@ -94,3 +94,14 @@ def test_a_run_starts_the_components_and_asks_each_plugin_once(heavy):
     assert result.status == 0, result.err
     assert "site_heavy" in modules(heavy)
     assert (heavy.directory / "asked").read_text() == "asked\n"
+
+
+@pytest.mark.parametrize("command", [("spool", "drain"), ("dead", "retry", "--all")], ids=" ".join)
+def test_commands_for_what_is_collected_ask_each_plugin_once(heavy, command):
+    heavy.add_frames(1)
+    assert heavy.call("run", "al.yaml").status == 0
+    (heavy.directory / "asked").unlink()
+    result = heavy.call(*command)
+
+    assert result.status == 0, result.out + result.err
+    assert (heavy.directory / "asked").read_text() == "asked\n"

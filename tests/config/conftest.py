@@ -199,12 +199,20 @@ class Null(Sink):
         raise NotImplementedError
 
 
+class MuteError(Exception):
+    def __str__(self):
+        raise ZeroDivisionError
+
+
 class WarehouseOptions(Options):
     parts: dict[str, int] = Field(default_factory=dict, description="Parts")
     key: SecretStr = Field(default=SecretStr(""), description="Key")
+    mute: bool = Field(default=False, description="Whether the error has no text")
 
     @model_validator(mode="after")
     def _broken(self):
+        if self.mute:
+            raise MuteError
         raise RuntimeError(f"no such table; the key was {self.key.get_secret_value()}")
 
 

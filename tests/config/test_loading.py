@@ -196,6 +196,10 @@ FAULTS = [
             "to the plugin's author (sink type 'warehouse', plugin 'sinks')"
         ),
     ),
+    (
+        sinks({"type": "warehouse", "mute": True}),
+        "sinks[0]: cannot be checked: MuteError: its text cannot be told (ZeroDivisionError): ",
+    ),
 ]
 
 

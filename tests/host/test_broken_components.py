@@ -106,6 +106,12 @@ STATES = {
 }
 # What is said in the summary alone, or nothing where nothing is lost.
 OTHERS = {
+    "cannot_say_why_in_location": (
+        f"cannot_say_why_in_location: its location cannot be told: {MUTE}: repair its plugin"
+    ),
+    "cannot_say_why_in_target": (
+        f"sink 'cannot_say_why_in_target': its target cannot be told: {MUTE}"
+    ),
     "has_a_negative_length": None,
     "raises_in_location": (
         "raises_in_location: its location cannot be told: RuntimeError: nowhere: repair its plugin"

@@ -17,6 +17,7 @@ from al_framework.api import (
     SpoolError,
     TransientSinkError,
 )
+from al_framework.api._faults import named_text_of, plugin_errors, text_of
 from al_framework.pipeline.delivery.breaker import Breaker, Permit, Setback
 from al_framework.pipeline.delivery.checkpoint import LeaseCheckpoint
 from al_framework.pipeline.delivery.retry import RetryRules
@@ -96,7 +97,7 @@ class Courier:
         try:
             self._attempt(lease, permit, is_ours=is_ours)
         except LeaseLostError as exc:
-            _LOG.warning("sink %r: %s", lease.sink, exc)
+            _LOG.warning("sink %r: %s", lease.sink, text_of(exc))
         except SpoolError:
             raise
         except Exception as exc:  # noqa: BLE001 - damaged rows, say: the datapoints behind it must go on
@@ -122,7 +123,7 @@ class Courier:
             self._notify(lease, datapoint, outcome)
         elif checkpoint.failed and isinstance(outcome, LeaseLostError | SpoolError):
             raise outcome
-        elif not is_ours and not isinstance(outcome, Exception | SystemExit):
+        elif not is_ours and not isinstance(outcome, plugin_errors()):
             # The process is told to stop: leave the datapoint to the next one.
             self._deliveries.put_back(lease, reason="interrupted")
             raise outcome
@@ -147,7 +148,7 @@ class Courier:
             case PermanentSinkError():
                 # It works; it only does not want this one.
                 self._breakers[lease.sink].succeed(permit)
-                self._give_up(lease, str(exc), kind="refused")
+                self._give_up(lease, text_of(exc), kind="refused")
             case SinkPausedError():
                 self._pause(lease, permit, exc)
             case _:  # a SpoolError among them, of a spool of its own
@@ -166,20 +167,21 @@ class Courier:
         asked_s = exc.retry_after_s
         if asked_s is not None:
             asked_s = self._rules.requested_s(asked_s)
-        setback = self._setback(lease, permit, str(exc), asked_s=asked_s)
+        text = text_of(exc)
+        setback = self._setback(lease, permit, text, asked_s=asked_s)
         enough = self._is_enough(lease, setback)
         if enough is not None:
             kind, reason = enough
-            text = f"{reason}, the last of which: {exc}"
-            self._give_up(lease, text, kind=kind, is_refused=not exc.may_be_stored)
+            reason = f"{reason}, the last of which: {text}"
+            self._give_up(lease, reason, kind=kind, is_refused=not exc.may_be_stored)
             return
         delay_s = self._delay_s(lease, setback)
         _LOG.debug(
-            "sink %r: datapoint %r waits %.1f s: %s", lease.sink, lease.item_id, delay_s, exc
+            "sink %r: datapoint %r waits %.1f s: %s", lease.sink, lease.item_id, delay_s, text
         )
         self._deliveries.put_back(
             lease,
-            reason=str(exc),
+            reason=text,
             delay_s=delay_s,
             counts=setback.counts,
             is_refused=not exc.may_be_stored,
@@ -201,20 +203,21 @@ class Courier:
 
     def _pause(self, lease: Lease, permit: Permit, exc: SinkPausedError) -> None:
         breaker = self._breakers[lease.sink]
-        breaker.last_error = str(exc)
+        text = text_of(exc)
+        breaker.last_error = text
         pause_s = breaker.pause(permit, self._clock.monotonic())
         if pause_s is not None:
             _LOG.warning(
                 "sink %r: paused for %d s, its datapoints wait in the spool: %s",
                 lease.sink,
                 pause_s,
-                exc,
+                text,
             )
-        self._deliveries.put_back(lease, reason=str(exc), is_refused=True)
+        self._deliveries.put_back(lease, reason=text, is_refused=True)
 
     def _fault(self, lease: Lease, permit: Permit, exc: BaseException) -> None:
         self._report(lease.sink, exc)
-        text = f"{type(exc).__name__}: {exc}"
+        text = named_text_of(exc)
         setback = self._setback(lease, permit, text, is_told=True)
         faults = lease.faults + 1
         if setback.counts and faults >= self._rules.max_faults:
@@ -232,7 +235,7 @@ class Courier:
 
     def _put_off(self, lease: Lease, exc: Exception) -> None:
         """Have a datapoint wait that cannot be dealt with, ever longer."""
-        text = f"{type(exc).__name__}: {exc}"
+        text = named_text_of(exc)
         kind = (lease.sink, type(exc))
         _LOG.error(
             "sink %r: datapoint %r cannot be dealt with and waits: %s; look at its spool with"
@@ -291,10 +294,11 @@ class Courier:
         traceback = None if kind in self._reported else exc
         self._reported.add(kind)
         _LOG.error(
-            "sink %r: failed with %s, which is a fault of the sink: %s",
+            "sink %r: failed with %s, which is a fault of the sink: %s: repair or update its"
+            " plugin",
             sink,
             type(exc).__name__,
-            exc,
+            text_of(exc),
             exc_info=traceback,
         )
 
@@ -310,7 +314,7 @@ class Courier:
             return
         try:
             self._on_delivered(lease.sink, datapoint, receipt)
-        except Exception:  # noqa: BLE001 - a plugin boundary: it is delivered all the same
+        except plugin_errors():  # a plugin boundary: it is delivered all the same
             _LOG.exception("sink %r: a listener failed on datapoint %r", lease.sink, lease.item_id)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from al_framework.api import Clock, SpoolError, Target
+from al_framework.api._faults import named_text_of, plugin_errors
 from al_framework.pipeline.spool import Batches, BatchKey
 from al_framework.pipeline.spool.batches import REFRESH_S
 
@@ -160,12 +161,12 @@ class BatchLooks:
                 raise TypeError(f"batch_size returned {size!r} instead of a number or None")
             if size is not None and not 0 <= size < _MOST:
                 raise ValueError(f"batch_size returned {size}, which is no number of images")
-        except (Exception, SystemExit) as exc:  # noqa: BLE001 - a plugin boundary: collecting goes on
+        except plugin_errors() as exc:  # a plugin boundary: collecting goes on
             self._report(
                 sink,
                 "error",
                 f"sink {sink!r}: cannot be asked how many images the batch {key.name!r} holds, so"
-                f" its last answer and our own images count: {type(exc).__name__}: {exc}",
+                f" its last answer and our own images count: {named_text_of(exc)}",
             )
             return None
         if size is None:

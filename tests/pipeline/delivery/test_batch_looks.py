@@ -146,8 +146,20 @@ def test_an_old_count_is_not_relied_on(bench):
     assert len(remote.requests) == 2
 
 
-def test_an_unreachable_server_is_asked_once_and_said_once(bench, settle, caplog):
-    remote = Remote(images=ConnectionError("nobody there"))
+class MuteError(Exception):
+    def __str__(self):
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ConnectionError("nobody there"), "ConnectionError: nobody there"),
+        (MuteError(), "MuteError: its text cannot be told (ZeroDivisionError)"),
+    ],
+)
+def test_an_unreachable_server_is_asked_once_and_said_once(bench, settle, caplog, error, told):
+    remote = Remote(images=error)
     delivery = make(bench, remote)
     with caplog.at_level(logging.WARNING):
         taken = [len(bench.accept(1, max_batch_images=3)) for _ in range(4)]
@@ -161,7 +173,7 @@ def test_an_unreachable_server_is_asked_once_and_said_once(bench, settle, caplog
     assert [
         (
             "sink 's': cannot be asked how many images the batch 'batch' holds, so its last answer"
-            " and our own images count: ConnectionError: nobody there"
+            f" and our own images count: {told}"
         )
     ] == caplog.messages
 

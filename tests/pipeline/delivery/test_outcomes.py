@@ -276,9 +276,8 @@ def test_a_faulty_sink_has_three_tries_and_one_traceback(bench, caplog, answer, 
     assert bench.reason("s") == f"failed 3 times unexpectedly, at last with {text}"
     kind, _, message = text.partition(": ")
     reports = [r for r in caplog.records if r.levelno == logging.ERROR]
-    assert {f"sink 's': failed with {kind}, which is a fault of the sink: {message}"} == {
-        record.getMessage() for record in reports
-    }
+    shown = f"sink 's': failed with {kind}, which is a fault of the sink: {message}"
+    assert {f"{shown}: repair or update its plugin"} == {record.getMessage() for record in reports}
     assert [True, False, False] == [record.exc_info is not None for record in reports]
 
 
