@@ -66,7 +66,8 @@ def collect(directory, name="frame", **options):
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_no_name_leads_a_file_out_of_its_directory(tmp_path, name):
+def test_no_name_leads_a_file_out_of_its_directory(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # of what is imported on the way
     box = tmp_path / "box"
     box.mkdir()
     roots = ("collected", "spool")

@@ -1,8 +1,10 @@
 """An engine on a clock that stands still, with strategies, adapters and a spool made to order."""
 
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -262,3 +264,23 @@ def until() -> Callable[[Callable[[], object]], None]:
             time.sleep(0.001)
 
     return wait
+
+
+@contextmanager
+def _switching_often() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+@pytest.fixture(scope="session")
+def switch_often() -> Callable[[], AbstractContextManager[None]]:
+    """Let threads take turns after every few instructions.
+
+    To be entered when all of them have begun: what traces threads, such as coverage, cannot bear
+    it while two begin at once.
+    """
+    return _switching_often

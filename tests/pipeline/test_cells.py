@@ -1,7 +1,4 @@
-import sys
 import threading
-
-import pytest
 
 from al_framework.pipeline.cells import Cells
 
@@ -71,20 +68,12 @@ def test_the_child_of_a_fork_begins_with_nothing_and_a_lock_that_nobody_holds():
     assert {"n": 5} == cells.sums()
 
 
-@pytest.fixture
-def switch_often():
-    """Let threads take turns after every few instructions."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
 def test_a_reader_sees_numbers_that_only_grow_while_threads_come_and_go(switch_often):
-    cells, done = Cells(), threading.Event()
+    cells, done, begun = Cells(), threading.Event(), threading.Event()
     seen = []
 
     def read():
+        begun.set()
         while not done.is_set():
             seen.append(cells.sum("n"))
 
@@ -94,10 +83,12 @@ def test_a_reader_sees_numbers_that_only_grow_while_threads_come_and_go(switch_o
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(200):
-        in_thread(work)
-    done.set()
-    reader.join(30)
+    begun.wait(30)
+    with switch_often():
+        for _ in range(200):
+            in_thread(work)
+        done.set()
+        reader.join(30)
 
     assert 4000 == cells.sum("n")
     assert seen == sorted(seen)

@@ -1,4 +1,3 @@
-import sys
 import threading
 
 import pytest
@@ -77,10 +76,11 @@ def test_a_copy_for_the_child_of_a_fork_is_empty_and_as_large():
 
 @pytest.mark.parametrize("bounds", [{"max_items": 5}, {"max_bytes": 50}])
 def test_however_many_threads_append_neither_bound_is_exceeded(bounds, switch_often):
-    ring, together = Ring(**bounds), threading.Barrier(8)
+    ring, together = Ring(**bounds), threading.Barrier(9)
     taken, most = [], []
 
     def work(caller):
+        together.wait(30)
         together.wait(30)
         for n in range(500):
             ring.append((caller, n), 10)
@@ -91,8 +91,11 @@ def test_however_many_threads_append_neither_bound_is_exceeded(bounds, switch_of
     threads = [threading.Thread(target=work, args=(caller,)) for caller in range(8)]
     for thread in threads:
         thread.start()
-    for thread in threads:
-        thread.join(60)
+    together.wait(30)
+    with switch_often():
+        together.wait(30)
+        for thread in threads:
+            thread.join(60)
     drain(ring)
 
     assert 0 < max(most) <= 5
@@ -100,24 +103,19 @@ def test_however_many_threads_append_neither_bound_is_exceeded(bounds, switch_of
     assert 5 == sum(ring.append(n, 10) for n in range(9))
 
 
-@pytest.fixture
-def switch_often():
-    """Let threads take turns after every few instructions."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
-
-
 def test_threads_neither_lose_nor_repeat_an_entry(switch_often):
     ring = Ring(max_items=50)
-    done = threading.Event()
+    done, together = threading.Event(), threading.Barrier(6)
     taken, refused = [], []
 
     def give(start):
+        together.wait(30)
+        together.wait(30)
         refused.extend(n for n in range(start, start + 1000) if not ring.append(n, 1))
 
     def take():
+        together.wait(30)
+        together.wait(30)
         while not done.is_set() or len(ring):
             taken.extend(drain(ring, 7))
 
@@ -125,9 +123,12 @@ def test_threads_neither_lose_nor_repeat_an_entry(switch_often):
     givers = [threading.Thread(target=give, args=(start,)) for start in range(0, 4000, 1000)]
     for thread in (taker, *givers):
         thread.start()
-    for thread in givers:
-        thread.join(30)
-    done.set()
-    taker.join(30)
+    together.wait(30)
+    with switch_often():
+        together.wait(30)
+        for thread in givers:
+            thread.join(30)
+        done.set()
+        taker.join(30)
 
     assert list(range(4000)) == sorted(taken + refused)

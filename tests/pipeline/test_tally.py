@@ -1,4 +1,3 @@
-import sys
 import threading
 
 from al_framework.api import Counts, SinkCounts, StrategyCounts
@@ -160,31 +159,33 @@ def test_what_is_queued_and_dropped_can_be_asked_alone():
     assert (2, 1, 0) == (tally.queued, tally.dropped("ring_full"), tally.dropped("failed"))
 
 
-def test_a_reader_never_sees_a_frame_end_that_was_not_offered():
-    tally, done = Tally(["a"]), threading.Event()
+def test_a_reader_never_sees_a_frame_end_that_was_not_offered(switch_often):
+    tally, done, together = Tally(["a"]), threading.Event(), threading.Barrier(5)
     queued = []
 
     def read():
+        together.wait(60)
+        together.wait(60)
         while not done.is_set():
             queued.append(tally.counts({}).queued)
 
     def work():
+        together.wait(60)
+        together.wait(60)
         for _ in range(3000):
             tally.offer()
             tally.settle("not_selected")
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        reader, *workers = [threading.Thread(target=one) for one in (read, work, work, work)]
-        for thread in (reader, *workers):
-            thread.start()
+    reader, *workers = [threading.Thread(target=one) for one in (read, work, work, work)]
+    for thread in (reader, *workers):
+        thread.start()
+    together.wait(60)
+    with switch_often():
+        together.wait(60)
         for thread in workers:
             thread.join(60)
         done.set()
         reader.join(60)
-    finally:
-        sys.setswitchinterval(before)
 
     assert queued
     assert min(queued) >= 0

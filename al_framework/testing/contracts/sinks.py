@@ -115,16 +115,21 @@ class SinkContract(ComponentContract[Sink[Any]]):
         """Whether several delivery threads can share the sink."""
         sink = self._started(tmp_path)
         samples = [sample_datapoint(number) for number in range(_SIDE_BY_SIDE)]
-        barrier = threading.Barrier(_THREADS)
+        barrier = threading.Barrier(_THREADS + 1)
 
         def deliver(first: int) -> None:
-            barrier.wait(timeout=60)
+            barrier.wait(timeout=60)  # it has begun
+            barrier.wait(timeout=60)  # all have
             for number in range(first, _SIDE_BY_SIDE, _THREADS):
                 self._deliver_one(sink, number, samples[number], "created")
 
-        with often_switching(), concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
-            for future in [pool.submit(deliver, first) for first in range(_THREADS)]:
-                future.result()
+        with concurrent.futures.ThreadPoolExecutor(_THREADS) as pool:
+            futures = [pool.submit(deliver, first) for first in range(_THREADS)]
+            barrier.wait(timeout=60)
+            with often_switching():  # not before: tools that trace threads fail where they begin so
+                barrier.wait(timeout=60)
+                for future in futures:
+                    future.result()
         self._check_stored(sink, tmp_path, _SIDE_BY_SIDE)
         sink.close()
 

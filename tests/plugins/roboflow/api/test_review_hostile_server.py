@@ -199,17 +199,21 @@ def test_closing_disturbs_no_thread_that_begins_to_send():
     )._http
     stopped, interval = threading.Event(), sys.getswitchinterval()
 
+    begun = threading.Barrier(5)
+
     def begin():
+        begun.wait(30)
         sessions = []
         while not stopped.is_set():
             transport._local.held = None  # as in a new thread
             sessions = [*sessions[-100:], transport._line()]
 
     threads = [threading.Thread(target=begin) for _ in range(4)]
-    sys.setswitchinterval(1e-6)
     try:
         for thread in threads:
             thread.start()
+        begun.wait(30)  # what traces threads cannot bear it while they begin
+        sys.setswitchinterval(1e-6)
         for _ in range(500):
             transport.close()
     finally:
