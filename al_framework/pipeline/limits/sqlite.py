@@ -36,7 +36,7 @@ from al_framework.pipeline.limits.windows import (
 logger = logging.getLogger(__name__)
 
 _FORK_WAIT_S = 5.0
-_SCHEMA = (
+SCHEMA = (
     """CREATE TABLE IF NOT EXISTS limit_window (
         scope TEXT NOT NULL, strategy TEXT NOT NULL, period TEXT NOT NULL, start INTEGER NOT NULL,
         used INTEGER NOT NULL, PRIMARY KEY (scope, strategy, period, start)) WITHOUT ROWID""",
@@ -120,7 +120,7 @@ class SqliteLedger(Ledger):
                 "limits: this process was forked while its parent was in the middle of reading"
                 " them; fork again, or build the collector after the fork"
             )
-        for statement in _SCHEMA:
+        for statement in SCHEMA:
             tx.execute(statement)
         self.close()
         self._path = next(row[2] for row in tx.execute("PRAGMA database_list") if row[1] == "main")

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -22,7 +22,14 @@ from al_framework.pipeline.forking import tell_after_fork, tell_around_fork
 from al_framework.pipeline.spool.ballast import INDEX_NEEDS_BYTES, Ballast
 from al_framework.pipeline.spool.failpoints import Failpoint
 from al_framework.pipeline.spool.locking import FileLock
-from al_framework.pipeline.spool.soundness import connect, is_damage, is_sound, set_aside
+from al_framework.pipeline.spool.soundness import (
+    connect,
+    faults_of,
+    is_damage,
+    is_sound,
+    is_suspicious,
+    set_aside,
+)
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # What SQLite answers when a quota or a limit of the process is reached, and not the disk's end.
@@ -114,7 +121,7 @@ class Database:
                     try:
                         self._connect()
                     except sqlite3.DatabaseError as exc:
-                        if not is_damage(exc):
+                        if not is_damage(exc, self._path):
                             raise
                         self._replace()
                 else:
@@ -189,19 +196,10 @@ class Database:
             self._writer.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
 
     def faults(self) -> tuple[str, ...]:
-        """Return what SQLite finds wrong with the index, the first hundred of it."""
+        """Return what is wrong with the index, the first hundred of it."""
         self._check_open()
-        with self._in_use():
-            connection = connect(self._path, read_only=True)
-            try:
-                rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(100)")]
-            except sqlite3.DatabaseError as exc:
-                if not is_damage(exc):
-                    raise
-                rows = [str(exc)]
-            finally:
-                connection.close()
-        return () if rows == ["ok"] else tuple(rows)
+        with self._in_use(), closing(connect(self._path, read_only=True)) as connection:
+            return faults_of(connection)
 
     def close(self) -> None:
         """Close both connections; the last process to do so empties the log."""
@@ -318,7 +316,7 @@ class Database:
     def _look_into(self, exc: BaseException) -> None:
         """Let an error that the index has caused have its consequences at the next lock."""
         if isinstance(exc, sqlite3.Error):
-            self._is_suspect = self._is_suspect or is_damage(exc)
+            self._is_suspect = self._is_suspect or is_suspicious(exc)
             if _is_full(exc):  # for the next attempt, which is to come through
                 self._ballast.release()
 

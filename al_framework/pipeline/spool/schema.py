@@ -1,9 +1,12 @@
 """Tables of the index, and how an index of an earlier version becomes one of this version."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from al_framework.api import SpoolError
 from al_framework.pipeline.limits.base import Transaction
+from al_framework.pipeline.limits.sqlite import SCHEMA as LEDGER
 
 PENDING, DELIVERED, DEAD, EVICTED = 0, 1, 2, 3
 
@@ -135,13 +138,48 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 
+def has_our_tables(connection: sqlite3.Connection) -> bool:
+    """Tell whether tables, indexes and triggers are those of the version that the index names.
+
+    Damage can misspell a name in them, and SQLite knows nothing wrong with that. A later version's
+    are not known here; `migrate` refuses it.
+    """
+    version = version_of(connection)
+    if version > len(MIGRATIONS):
+        return True
+    with closing(sqlite3.connect(":memory:")) as model:
+        for step in MIGRATIONS[:version]:
+            for statement in step:
+                model.execute(statement)
+        needed = _definitions(model)
+        for statement in LEDGER:
+            model.execute(statement)
+        known = _definitions(model)
+    # Of the ledger's tables some may be missing: limits are kept elsewhere, or it is an old spool.
+    return needed.items() <= _definitions(connection).items() <= known.items()
+
+
+def version_of(connection: Transaction) -> int:
+    """Return the version that the index names; 0 if it is new."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _definitions(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the statements that make tables, indexes and triggers, by name.
+
+    SQLite writes a changed table anew, and may space or quote it as its version does.
+    """
+    rows = connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+    return {name: "".join(sql.split()).replace('"', "") for name, sql in rows}
+
+
 def migrate(tx: Transaction, directory: Path) -> bool:
     """Bring the index to this version; return whether it was empty.
 
     Raises:
         SpoolError: A later version of al-framework has written it.
     """
-    version = int(tx.execute("PRAGMA user_version").fetchone()[0])
+    version = version_of(tx)
     if version > len(MIGRATIONS):
         raise SpoolError(
             f"spool '{directory}': its index has schema version {version}, and this version of"

@@ -9,9 +9,12 @@ from urllib.parse import quote
 
 from al_framework.pipeline.spool.lives import was_cut_short
 from al_framework.pipeline.spool.log_check import has_lost_commits
+from al_framework.pipeline.spool.schema import MIGRATIONS, has_our_tables, version_of
 
 _LOG = logging.getLogger(__name__)
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+# There is no such column, say: our statements are right, so the index's own tables may be wrong.
+_SUSPICIOUS = _DAMAGED | {sqlite3.SQLITE_ERROR}
 _BUSY_TIMEOUT_S = 10.0
 # Looking through an index of this size takes some 50 ms; a larger one is believed until its damage
 # shows. `Spool.verify` looks through any.
@@ -28,17 +31,24 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
-def is_damage(exc: sqlite3.Error) -> bool:
-    """Tell whether an error says that the index is damaged."""
-    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGED
+def is_suspicious(exc: sqlite3.Error) -> bool:
+    """Tell whether an error gives reason to look whether the index is damaged."""
+    return _code(exc) in _SUSPICIOUS
+
+
+def is_damage(exc: sqlite3.Error, path: Path) -> bool:
+    """Tell whether an error comes from the index's being damaged."""
+    if _code(exc) in _DAMAGED:
+        return True
+    return is_suspicious(exc) and not is_sound(path, thorough=True)
 
 
 def is_sound(path: Path, *, thorough: bool) -> bool:
     """Tell whether an index can be used, as far as a look is worth its time.
 
-    Not thoroughly, its log is looked at, since SQLite would keep silent about that, and the rest
-    after a process has ended without closing it, if that is soon done: what else is damaged shows
-    when it is used.
+    Not thoroughly, its log and its schema are looked at, since SQLite would keep silent about them,
+    and the rest after a process has ended without closing it, if that is soon done: what else is
+    damaged shows when it is used.
 
     Args:
         path: The index; the spool's lock is held.
@@ -48,14 +58,29 @@ def is_sound(path: Path, *, thorough: bool) -> bool:
         return False
     try:
         with closing(connect(path)) as connection:
+            if not has_our_tables(connection):
+                return False
             if not thorough and not _needs_check(connection):
                 return True
             rows = connection.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.DatabaseError as exc:
-        if is_damage(exc):
+        if is_suspicious(exc):
             return False
         raise
     return rows == [("ok",)]
+
+
+def faults_of(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Return what is wrong with an index, however long that takes, the first hundred of it."""
+    try:
+        rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(100)")]
+        if rows != ["ok"]:
+            return tuple(rows)
+        return () if has_our_tables(connection) else ("its tables are not those of its version",)
+    except sqlite3.DatabaseError as exc:
+        if is_suspicious(exc):
+            return (str(exc),)
+        raise
 
 
 def set_aside(path: Path, now: float) -> None:
@@ -79,10 +104,16 @@ def set_aside(path: Path, now: float) -> None:
             Path(f"{path}{suffix}").rename(f"{aside}{suffix}")
 
 
+def _code(exc: sqlite3.Error) -> int:
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF
+
+
 def _needs_check(connection: sqlite3.Connection) -> bool:
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     size = pages * connection.execute("PRAGMA page_size").fetchone()[0]
     tables = "SELECT 1 FROM sqlite_schema WHERE name = 'life'"
-    if size > _CHECK_BYTES or connection.execute(tables).fetchone() is None:
+    if size > _CHECK_BYTES or version_of(connection) > len(MIGRATIONS):
+        return False
+    if connection.execute(tables).fetchone() is None:
         return False
     return was_cut_short(connection)

@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -79,6 +79,49 @@ def test_a_reader_that_meets_damage_has_the_next_writer_heal_it(make_spool, cand
     spool.deliveries.reclaim(("s1",))
 
     assert spool.find("cam/1")[0].item_id == "item-1"
+
+
+MISSPELT = [
+    "SET sql = replace(sql, 'OLD.file', 'OLD.fhle') WHERE name = 'item_removed'",
+    "SET sql = replace(sql, 'due REAL', 'duf REAL') WHERE name = 'delivery'",
+    "SET sql = replace(sql, 'process', 'procesr') WHERE name = 'life'",
+    "SET sql = replace(sql, 'used ', 'usee ') WHERE name = 'limit_window'",
+    """SET name = 'limit_owneq', tbl_name = 'limit_owneq',
+        sql = replace(sql, 'limit_owner', 'limit_owneq') WHERE name = 'limit_owner'""",
+]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [*(f"UPDATE sqlite_schema {change}" for change in MISSPELT), "PRAGMA user_version = 0"],
+)
+@pytest.mark.parametrize("end", ["closed", "killed"])
+def test_a_misspelt_name_in_the_schema_is_damage(
+    make_spool, candidate, caplog, monkeypatch, *, statement, end
+):
+    make_spool(rules=DAILY).accept([candidate("1"), candidate("2")])
+    make_spool.opened[-1].close()
+    monkeypatch.setattr(lives, "is_alive", lambda process: process != "gone")
+    with closing(sqlite3.connect(make_spool.directory / "spool.db")) as index, index:
+        if end == "killed":
+            index.execute("UPDATE life SET process = 'gone'")
+        index.execute("PRAGMA writable_schema = ON")
+        assert index.execute(statement).rowcount != 0
+
+    spool = make_spool(rules=DAILY)
+
+    assert "it is kept as" in caplog.text
+    assert spool.verify().is_sound
+    assert sorted(spool.deliveries.take("s1").item_id for _ in range(2)) == ["item-1", "item-2"]
+
+
+def test_verify_tells_of_a_schema_that_changes_under_it(make_spool, candidate):
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    with closing(sqlite3.connect(make_spool.directory / "spool.db")) as index:
+        index.execute("DROP INDEX item_file")
+
+    assert spool.verify().index_faults == ("its tables are not those of its version",)
 
 
 def test_an_error_that_was_no_damage_keeps_the_index(make_spool, candidate):
