@@ -65,6 +65,42 @@ class TestBox(NetworkSinkContract):
         return {"url": url, "key": self.secret, "patience_s": patience_s}
 
 
+class CarefulBoxSink(BoxSink):
+    """Look whether the picture is there, then put it."""
+
+    type_name = "careful_box"
+
+    def deliver(self, datapoint, checkpoint):
+        address = f"{self.options.url}/{datapoint.item_id}.jpg"
+        who = f"sink {self.context.name!r}: datapoint {datapoint.item_id!r}"
+        try:
+            found = self._http.send("GET", address, accept={404})
+            if found.status != 404:
+                return Receipt(status="duplicate", remote_id=found.document().get("id"))
+            self._put(address, datapoint.image)
+        except HttpError as exc:
+            error = sink_error(exc, who=who, checkpoint=checkpoint)
+        else:
+            return Receipt(status="created", remote_id=datapoint.item_id)
+        raise error
+
+
+class TestCarefulBox(TestBox):
+    component = CarefulBoxSink
+    answers = (Answer(status=404), Answer(body={"ok": 1}))
+    looking_up = (0,)
+
+
+def test_the_404_of_a_look_up_has_to_be_announced(tmp_path):
+    class Unannounced(TestCarefulBox):
+        looking_up = ()
+
+    with pytest.raises(AssertionError, match=r"^status 404 at request 0 gives .* SinkPausedError$"):
+        Unannounced().test_every_status_has_its_verdict(tmp_path / "a")
+    with pytest.raises(AssertionError, match=r"^409 at request 0 gives PermanentSinkError"):
+        Unannounced().test_what_is_there_already_is_delivered(tmp_path / "b")
+
+
 class AsksHowItWent(BoxSink):
     def deliver(self, datapoint, checkpoint):
         try:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _PATIENCE_S = 0.25
 _HANG_S = 30.0
 _PAUSING = frozenset({301, 302, 303, 307, 308, 401, 402, 403, 404, 407, 423})
+_NOT_FOUND = 404
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 508, 520, 522, 524, 599})
 _FINAL = frozenset({400, 405, 406, 411, 413, 415, 422, 451, 501, 505})
 _SILENT: Sequence[How] = ("hang_at_once", "hang_unanswered", "drip_headers", "drip_body")
@@ -78,6 +79,8 @@ class NetworkSinkContract(ComponentContract[Sink[Any]]):
             configuration.
         passing: Statuses, by number of the request from 0, that it tries again although others
             would not.
+        looking_up: Requests, by number from 0, that only ask what is there: a 404 is an answer to
+            them, and there is nothing that a 409 could mean.
     """
 
     _kind = "sink"
@@ -85,6 +88,7 @@ class NetworkSinkContract(ComponentContract[Sink[Any]]):
     secret: ClassVar[str]
     pausing: ClassVar[Collection[int]] = ()
     passing: ClassVar[Mapping[int, Collection[int]]] = {}
+    looking_up: ClassVar[Collection[int]] = ()
 
     @abstractmethod
     def connected(self, url: str, *, patience_s: float) -> Mapping[str, object]:
@@ -112,6 +116,8 @@ class NetworkSinkContract(ComponentContract[Sink[Any]]):
         """Whether a revoked key loses nothing, and a bad picture stops nothing."""
         with self._served(tmp_path) as (server, sink):
             for step, status in self._everywhere(sorted(_PAUSING | _PASSING | _FINAL)):
+                if status == _NOT_FOUND and step in self.looking_up:
+                    continue
                 server.forget()
                 answer = Answer(status=status, body=f"no {self.secret}")
                 server.say(*self.answers[:step], answer)
@@ -124,6 +130,8 @@ class NetworkSinkContract(ComponentContract[Sink[Any]]):
         """Whether a conflict is taken for what it is: an earlier attempt of ours."""
         with self._served(tmp_path) as (server, sink):
             for step in range(len(self.answers)):
+                if step in self.looking_up:
+                    continue
                 server.forget()
                 server.say(*self.answers[:step], Answer(status=409), *self.answers[step + 1 :])
                 outcome = self._attempt(sink)
