@@ -162,7 +162,9 @@ def main() -> None:
         status = _status_of(exc)
         if status is None:
             raise
-        click.echo(f"error: {exc}", err=True)
+        from al_framework.api._faults import text_of
+
+        click.echo(f"error: {text_of(exc)}", err=True)  # of a plugin's class, perhaps
         sys.exit(status)
 
 

@@ -54,10 +54,8 @@ def print_summary(  # noqa: PLR0913 - what a run has come to, keyword-only where
             location = _location(assembly.sinks[name])
             if location is not None:  # never broken, so that it can be copied
                 console.print(Text(f"{name}: {location}", style="dim"), soft_wrap=True)
-    for heading, lines, style in (
-        ("failed", failures, "red"),
-        ("look at", (*summary.problems, *_evictions(counts), *notices), "yellow"),
-    ):
+    remarks = (*summary.problems, *_unasked(counts), *_evictions(counts), *notices)
+    for heading, lines, style in (("failed", failures, "red"), ("look at", remarks, "yellow")):
         if lines:
             console.print()
             console.print(Text(heading, style=f"bold {style}"))
@@ -119,6 +117,16 @@ def _sinks(counts: Counts) -> Table:
     for name, one in counts.sinks.items():
         table.add_row(name, *(str(getattr(one, heading)) for heading in headings))
     return table
+
+
+def _unasked(counts: Counts) -> Iterator[str]:
+    for name, one in counts.strategies.items():
+        if one.not_eligible and not one.evaluated:
+            yield (
+                f"strategy {name!r} was asked about none of {counted(one.not_eligible, 'frame')}:"
+                " it does not read predictions of their type; al plugins show TYPE lists those"
+                " that it reads"
+            )
 
 
 def _evictions(counts: Counts) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """`al check`: say whether a configuration can be used, and what it would do."""
 
+import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -31,7 +33,8 @@ def check(ctx: click.Context, file: Path) -> None:
     try:
         document = read_document(file)
         host = discover_host(plugin_switches(document), ctx, show_problems=True)
-        configuration = load_configuration(document, host)
+        with _cautions_shown():
+            configuration = load_configuration(document, host)
         _check_extras(configuration)
     except ConfigurationError as exc:
         _print_faults(exc)
@@ -45,6 +48,27 @@ def check(ctx: click.Context, file: Path) -> None:
     console.print(Text.assemble(configuration.origin, ": ", ("ok", "bold green")))
     for title, value in _overview(configuration):
         console.print(Text.assemble((f"{title:<11} ", "dim"), value))
+
+
+class _Cautions(logging.Handler):
+    """Prints what is logged as `al check` prints the warnings of the host."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one line."""
+        click.echo(f"warning: {record.getMessage()}", err=True)
+
+
+@contextmanager
+def _cautions_shown() -> Iterator[None]:
+    """Show what is otherwise logged about a configuration: here somebody asks for it."""
+    logger, cautions = logging.getLogger("al_framework.config"), _Cautions(logging.WARNING)
+    propagates, logger.propagate = logger.propagate, False  # each is said once, with -v as well
+    logger.addHandler(cautions)
+    try:
+        yield
+    finally:
+        logger.removeHandler(cautions)
+        logger.propagate = propagates
 
 
 def _check_extras(configuration: Configuration) -> None:

@@ -187,7 +187,7 @@ def _drive(  # noqa: PLR0913 - options of the command, keyword-only
         notices = leftovers(assembly, option=option)
         deadline_s = INTERRUPTED_DEADLINE_S if stop.is_set() else 0.0
         summary = assembly.finish(deadline_s=deadline_s, interrupted=stop.is_set())
-    failures += [*_all_unread(summary), *_left(summary, sinks)]
+    failures += [*_all_unread(summary), *_never_answered(summary), *_left(summary, sinks)]
     return _Ended(summary=summary, failures=failures, notices=notices)
 
 
@@ -301,6 +301,14 @@ def _all_unread(summary: RunSummary) -> Iterator[str]:
         reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(unread.items()))
         frames = counted(counts.offered, "frame")
         yield f"none of {frames} could be looked at ({reasons}): see below"
+
+
+def _never_answered(summary: RunSummary) -> Iterator[str]:
+    """Say so of a strategy that failed whenever it was asked, too seldom to be switched off."""
+    for name, one in summary.counts.strategies.items():
+        if one.evaluated and one.failed == one.evaluated and not one.disabled:
+            frames = counted(one.evaluated, "frame")
+            yield f"strategy {name!r} failed on all of {frames} that it was asked about: see below"
 
 
 def _exit_status(summary: RunSummary, failures: list[str]) -> int:

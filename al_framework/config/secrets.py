@@ -13,6 +13,7 @@ from al_framework.config.paths import KeyPath
 FILE_PREFIX = "file:"
 HIDDEN = "***"
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
+_OPEN_ADDRESS = re.compile(r"(rediss?|unix)://[^@]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MAX_SECRET_BYTES = 65536
 
@@ -122,8 +123,13 @@ def _hidden(data: Any, places: set[KeyPath], path: KeyPath, *, secret: bool = Fa
 
 
 def is_literal(written: str) -> bool:
-    """Tell whether a secret stands there itself, and nothing that refers to one."""
-    return bool(written) and "${" not in written and not written.startswith(FILE_PREFIX)
+    """Tell whether a secret stands there itself, and nothing that refers to one.
+
+    The address of a Redis server is none if it holds no password.
+    """
+    if not written or "${" in written or written.startswith(FILE_PREFIX):
+        return False
+    return _OPEN_ADDRESS.fullmatch(written) is None
 
 
 def _is_reference(text: str) -> bool:

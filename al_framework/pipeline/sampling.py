@@ -207,6 +207,9 @@ def _checked(verdict: object) -> Verdict:
     fields = (verdict.match, verdict.utility, verdict.probability, verdict.reason)
     if tuple(map(type, fields)) in _PLAIN:
         return verdict
+    match: object = verdict.match
+    if match is None or not hasattr(match, "__bool__"):  # "no" would be a yes
+        raise TypeError(f"match {match!r} is neither true nor false: give True or False")
     # A comparison of numpy scalars gives numpy's own bool, which JSON cannot write.
     return Verdict(
         match=bool(verdict.match),

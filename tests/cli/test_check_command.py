@@ -115,6 +115,19 @@ def test_predictor_and_adapter_are_shown(run):
     assert "adapter eyes: reader (plugin models)" in rows
 
 
+def test_a_secret_in_the_file_is_warned_of_once(run):
+    sink = "sinks:\n  - {type: roboflow, workspace: w, project: p, api_key: abcdefgh}\n"
+    text = GOOD.replace("sinks:\n  - {type: directory, path: collected}\n", sink)
+    result = run(text)
+
+    assert result.exit_code == 0, result.output
+    assert result.stderr == (
+        "warning: sinks[0].api_key: a secret stands in the file itself: write ${NAME} for a"
+        " variable of the environment, or file:PATH\n"
+    )
+    assert "abcdefgh" not in result.output
+
+
 def test_a_disabled_document_without_sources_is_ok(run):
     result = run("active_learning: {enabled: false}\nsinks: [{type: 'null'}]\n")
     rows = [" ".join(line.split()) for line in result.stdout.splitlines()]

@@ -247,6 +247,39 @@ def test_a_strategy_that_is_switched_off_is_status_3_and_named(desk):
     assert len(desk.manifest()) == 25
 
 
+def test_a_strategy_that_only_fails_is_status_1_in_a_short_run_too(desk):
+    desk.add_frames(3)
+    desk.install("failing", FAILING)
+    desk.write(
+        strategies=("{name: all, type: random, traffic_percentage: 1}", "{name: f, type: failing}")
+    )
+    result = desk.call("run", "al.yaml")
+
+    assert result.status == 1
+    assert (
+        "\nfailed\n  - strategy 'f' failed on all of 3 frames that it was asked about: see below\n"
+        "\nlook at\n  - strategy 'f' (plugin 'failing'): frame 'cam/000.jpg': RuntimeError: no idea"
+    ) in result.out
+    assert len(desk.manifest()) == 3
+
+
+def test_a_strategy_that_is_never_asked_is_pointed_out(desk):
+    desk.add_frames(3)
+    desk.install(
+        "failing", FAILING.replace("    def", "    tasks = frozenset({'detectoin'})\n\n    def")
+    )
+    desk.write(
+        strategies=("{name: all, type: random, traffic_percentage: 1}", "{name: f, type: failing}")
+    )
+    result = desk.call("run", "al.yaml")
+
+    assert result.status == 0
+    assert (
+        "\nlook at\n  - strategy 'f' was asked about none of 3 frames: it does not read predictions"
+        " of their type; al plugins show TYPE lists those that it reads\n"
+    ) in result.out
+
+
 def test_datapoints_that_a_sink_gives_up_are_status_1(desk):
     desk.add_frames(2)
     desk.install("refusing", REFUSING)

@@ -34,5 +34,20 @@ def test_a_reference_is_not(warnings, key):
     assert warnings(key) == []
 
 
+@pytest.mark.parametrize(
+    ("address", "count"), [("redis://localhost:6379/0", 0), ("redis://:pass@localhost:6379/0", 1)]
+)
+def test_an_address_is_a_secret_if_it_holds_a_password(
+    good, load, tmp_path, caplog, *, address, count
+):
+    good["limits"] = {"ledger": "redis", "redis_url": address}
+    (tmp_path / "al.json").write_text(json.dumps(good))
+    with caplog.at_level(logging.WARNING, logger="al_framework.config"):
+        load(tmp_path / "al.json")
+
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [WARNING.replace("sinks[0].api_key", "limits.redis_url")] * count
+
+
 def test_a_key_that_a_program_passes_is_not(warnings):
     assert warnings("literal", as_file=False) == []

@@ -136,6 +136,14 @@ def test_a_success_in_between_starts_the_count_anew(world, yes):
             Verdict(match=False, utility=float("inf")),
             "ValueError: utility inf is not a finite number",
         ),
+        (
+            Verdict(match="no"),
+            "TypeError: match 'no' is neither true nor false: give True or False",
+        ),
+        (
+            Verdict(match=None),
+            "TypeError: match None is neither true nor false: give True or False",
+        ),
         (Verdict(match=True, utility="high"), "TypeError: must be real number, not str"),
     ],
 )
