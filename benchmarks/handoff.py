@@ -41,24 +41,25 @@ from benchmarks.latencies import (
 
 SIZE = (1920, 1080)
 THINK_STEPS = 25_000  # a millisecond on a processor of 2023
-BLOCK = 20
+BLOCK = 200  # the first call after another case finds the caches cold, and is one of so many
 MOST_WAITING = 8
 SURE, UNSURE = 0.9, 0.4  # the strategy takes frames whose detections are about as sure as `SURE`
 QUEUE = "queue.Queue(512).put_nowait"
 BOUNDS = (Bound("p50", 5.0), Bound("p99", 50.0))  # where the machine is not overloaded
+BETTER = Bound("ratio", 20.0)  # where it is: there a thread that is woken takes the processor
 
 
 def run(*, quick: bool) -> list[Latency]:
     """Measure frames that are taken and frames that are not, as JPEG and as an array."""
-    calls = 300 if quick else 10_000
+    most, some = (400, 400) if quick else (10_000, 2_000)
     data = photograph(SIZE)
     pixels = np.zeros((SIZE[1], SIZE[0], 3), dtype=np.uint8)
     wanted, unwanted = response(SIZE, confidence=SURE), response(SIZE, confidence=UNSURE)
     rows: list[Latency] = []
-    for who, busy, others in (
-        ("while another thread is busy", True, 0),
-        ("while another thread is busy, on a machine with more work than processors", True, 2),
-        ("alone", False, 0),
+    for who, busy, others, calls in (
+        ("while another thread is busy", True, 0, most),
+        ("on a machine with more work than processors", False, 2, some),
+        ("alone", False, 0, some),
     ):
         with ExitStack() as stack:
             enter = stack.enter_context
@@ -78,7 +79,7 @@ def run(*, quick: bool) -> list[Latency]:
             enter(spinning(busy))
             group = f"hand-off, {who}"
             found = measure_timed(group, timed, reference=QUEUE, calls=calls, block=BLOCK)
-            bounds = () if others else BOUNDS
+            bounds = (BETTER,) if others else BOUNDS
             rows += [row if row.case == QUEUE else replace(row, bounds=bounds) for row in found]
         if others:
             continue
@@ -93,7 +94,6 @@ def run(*, quick: bool) -> list[Latency]:
             }
             enter(spinning(busy))
             group = f"submit as a whole, storing and delivering behind it, {who}"
-            some = calls // 10
             rows += measure_latencies(group, cases, reference=QUEUE, calls=some, between=think)
     return rows
 
@@ -147,7 +147,7 @@ class Bare(Submitting):
         super().__init__(opened)
         frame = Frame(frame_id="frame", image=Image(picture))
         adaptation, sampler = self._engine._adaptation, self._engine.plan.sampler  # noqa: SLF001 - as above
-        full = self._handoff._full  # noqa: SLF001 - as above
+        has_room = self._handoff._ring.has_room  # noqa: SLF001 - as above
         read, judged = {}, {}
         for document in documents:
             [(_, prediction)] = adaptation.read(document, frame, None)
@@ -156,7 +156,9 @@ class Bare(Submitting):
             judged[id(prediction)] = sampler.evaluate(frame, prediction, pixels=False)
         adaptation.read = lambda document, frame, _: ((frame, read[id(document)]),)
         sampler.evaluate = lambda _, prediction, pixels: judged[id(prediction)]  # noqa: ARG005 - passed by name
-        self._handoff.keep = lambda frame, prediction: full(frame) or (frame, prediction)
+        self._handoff.keep = lambda frame, prediction: (
+            (frame, prediction) if has_room(frame.image.nbytes) else "ring_full"
+        )
 
     def __call__(self, picture: Any, document: object) -> None:
         """Hand a frame over."""

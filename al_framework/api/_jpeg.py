@@ -133,10 +133,13 @@ def _find_marker(data: bytes, position: int) -> int | None:
     values = np.frombuffer(data, np.uint8)
     for first in range(position + _NEAR_BYTES - 1, len(data) - 1, _BLOCK_BYTES):
         block = values[first : first + _BLOCK_BYTES + 1]
-        starts = np.flatnonzero(block[:-1] == 0xFF)
+        suspects = (block[:-1] == 0xFF) & (block[1:] != 0x00)
+        if not suspects.any():  # pixels alone: listing nothing would take as long again
+            continue
+        starts = np.flatnonzero(suspects)
         kinds = block[starts + 1]
         restarts = (kinds >= 0xD0) & (kinds <= 0xD7)
-        found = starts[(kinds != 0x00) & (kinds != 0xFF) & ~restarts]
+        found = starts[(kinds != 0xFF) & ~restarts]
         if len(found):
             return first + int(found[0])
     return None

@@ -9,7 +9,7 @@ import os
 import stat
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,7 @@ ImageInput: TypeAlias = (
 )
 
 
+_UINT8 = np.dtype(np.uint8)
 _MAX_PATH = 4096  # Linux's PATH_MAX
 _CHUNK = 16 * 1024  # of a file that turns out longer than it said
 # Without waiting: opening a pipe that nobody writes to would take for ever.
@@ -281,14 +282,14 @@ def _read_descriptor(descriptor: int, expected: int) -> bytes:
     return b"".join(parts)
 
 
-def _checked_array(array: npt.NDArray[np.generic]) -> Pixels:
+def _checked_array(array: npt.NDArray[Any]) -> Pixels:
     channels = array.shape[2] if array.ndim == 3 else 1
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in (1, 3, 4):
+    if array.dtype != _UINT8 or array.ndim not in (2, 3) or channels not in (1, 3, 4):
         raise ImageError(
             f"an array of type {array.dtype} and shape {array.shape} is no picture: pass uint8 "
             "(h, w), (h, w, 1), (h, w, 3) or (h, w, 4)"
         )
-    return array.view(np.uint8)
+    return array.view()
 
 
 def _copied(array: Pixels) -> Pixels:

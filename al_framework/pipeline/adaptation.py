@@ -21,6 +21,8 @@ from al_framework.api._faults import plugin_errors
 from al_framework.pipeline.checking import are_plausible, check_prediction
 from al_framework.pipeline.glancing import Glance, glance
 
+_READ = (Detections, Classification, Unlabelled)
+
 
 class Adaptation:
     """Reads prediction objects.
@@ -49,7 +51,7 @@ class Adaptation:
         """
         if document is None:
             return ((frame, Unlabelled(prediction_type=prediction_type or "")),)
-        if isinstance(document, Detections | Classification | Unlabelled):
+        if isinstance(document, _READ):
             check_prediction(document)
             return ((frame, document),)
         name, adapter = self._choose(document, frame.frame_id)
@@ -58,7 +60,7 @@ class Adaptation:
             scores = adapter.scores(document, prediction_type=prediction_type)
             if scores is None or not are_plausible(scores):  # then it is said what is wrong
                 return ((frame, read()),)
-            return ((frame, glance(scores, reader=f"adapter {name!r}", read=read)),)
+            return ((frame, glance(scores, reader=name, read=read)),)
         return [
             self._part(adapter, part, piece, prediction_type)
             for part, piece in adapter.split(document, frame=frame)
@@ -76,7 +78,7 @@ class Adaptation:
 
     def reader(self, document: object) -> str:
         """Return which adapter reads an object, for a message; empty if none does."""
-        if isinstance(document, Detections | Classification | Unlabelled):
+        if isinstance(document, _READ):
             return ""
         try:
             name, _ = self._choose(document)

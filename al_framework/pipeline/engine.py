@@ -288,7 +288,8 @@ class Engine:
             pending.prediction = self._adaptation.complete(glance)
         except plugin_errors() as exc:  # a plugin boundary, as in `offer`
             at, key = pending.decided_at, pending.key
-            return self.refuse(pending.frame, exc, key=key, decided_at=at, who=glance.reader)
+            who = f"adapter {glance.reader!r}"
+            return self.refuse(pending.frame, exc, key=key, decided_at=at, who=who)
         return None
 
     def _conclude(self, pending: Pending) -> Ended | None:

@@ -21,7 +21,7 @@ class Glance(Detections):
     """What an adapter's `Scores` say; the other fields are read when somebody asks for one.
 
     Attributes:
-        reader: The adapter, for messages.
+        reader: Name of the adapter, for messages.
     """
 
     __slots__ = ("_read", "_whole", "reader")
@@ -65,7 +65,7 @@ def glance(scores: Scores, *, reader: str, read: Callable[[], Prediction]) -> Gl
 
     Args:
         scores: What is read.
-        reader: The adapter, for messages.
+        reader: Name of the adapter, for messages.
         read: Reads and checks all of it.
     """
     names, confidence, prediction_type, model_id, inference_id = scores

@@ -97,11 +97,15 @@ class Handoff:
 
     def keep(self, frame: Frame, prediction: Prediction) -> tuple[Frame, Prediction] | str:
         """Return copies that nobody will change; or why not, before the time for them is spent."""
-        return self._full(frame) or keep_copies(frame, prediction)
+        if self._when_full == "reject_new" and not self._ring.has_room(frame.image.nbytes):
+            return "ring_full"
+        return keep_copies(frame, prediction)
 
     def keep_owned(self, frame: Frame, prediction: Prediction) -> tuple[Frame, Prediction] | str:
         """Return the same, but for a picture that is ours already."""
-        return self._full(frame) or keep_owned(frame, prediction)
+        if self._when_full == "reject_new" and not self._ring.has_room(frame.image.nbytes):
+            return "ring_full"
+        return keep_owned(frame, prediction)
 
     def put(self, pending: Pending, *, wait_accepted_s: float | None) -> Ticket:
         """Queue a frame; wait for its end only if asked to."""
@@ -156,10 +160,6 @@ class Handoff:
         self._told_of = 0
         self._told_of_limits = False
         self._thread = threading.Thread(target=self._work, name="al-spool", daemon=True)
-
-    def _full(self, frame: Frame) -> str:
-        is_full = self._when_full == "reject_new" and not self._ring.has_room(frame.image.nbytes)
-        return "ring_full" if is_full else ""
 
     def _make_room(self, entry: _Entry, nbytes: int) -> bool:
         """Find a place in a full ring in the way that was chosen."""

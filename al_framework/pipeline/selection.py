@@ -36,7 +36,8 @@ def matching(verdicts: Sequence[StrategyVerdict]) -> tuple[str, ...]:
     """Return the strategies that take the frame, in configuration order."""
     takers: tuple[str, ...] = ()
     for one in verdicts:
-        if one.u is not None and one.selected:  # most have drawn nothing, and that is no call
+        u, verdict = one.u, one.verdict
+        if u is not None and verdict.match and u < verdict.probability:  # its `selected`, uncalled
             takers += (one.strategy,)
     return takers
 

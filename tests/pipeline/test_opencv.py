@@ -97,6 +97,27 @@ class TestWithIt:
         expected = cv2.resize(pixels.astype(np.float64), size, interpolation=cv2.INTER_AREA)
         assert 1 >= np.abs(encoded[0] - expected).max()
 
+    def test_halving_stays_on_the_thread_that_gives_way(
+        self, opencv: OpenCV, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """OpenCV gives a strip to its pool only if it has more than 65,536 pixels."""
+        cv2 = opencv._cv2
+        pixels = np.random.default_rng(7).integers(0, 256, (722, 1280, 3), np.uint8)
+        whole = cv2.resize(pixels, (640, 361), interpolation=cv2.INTER_AREA)
+        sizes: list[int] = []
+        resize = cv2.resize
+
+        def watched(source: Any, size: tuple[int, int], *rest: Any, **options: Any) -> Any:
+            sizes.append(size[0] * size[1])
+            return resize(source, size, *rest, **options)
+
+        monkeypatch.setattr(cv2, "resize", watched)
+        halved = opencv._halved(pixels)
+
+        np.testing.assert_array_equal(whole, halved)
+        assert len(sizes) == 4
+        assert max(sizes) <= 65_536
+
     def test_stripes_become_grey(self, opencv: OpenCV) -> None:
         stripes = np.zeros((300, 300, 3), np.uint8)
         stripes[:, ::2] = 255
