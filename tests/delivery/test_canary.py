@@ -8,6 +8,7 @@ printed. Then every byte that it printed or wrote is searched.
 import base64
 import json
 import random
+import re
 import string
 import subprocess
 import sys
@@ -365,6 +366,7 @@ def test_commands_show_no_key(canary, python):
         ("check", "al.yaml"),
         ("doctor",),
         ("plugins", "list"),
+        ("plugins", "show", "leaky"),
         ("schema",),
         ("explain", "al.yaml", "s/0"),
         ("spool", "status", "-c", "al.yaml", "--json"),
@@ -373,12 +375,20 @@ def test_commands_show_no_key(canary, python):
         ("dead", "export", "-c", "al.yaml", "exported"),
     ]
     for arguments in runs:
-        canary.run(
-            python,
-            *AL,
-            *arguments,
-            name=" ".join(arguments),
-        )
+        canary.run(python, *AL, *arguments, name=" ".join(arguments))
+    listed = canary.printed["dead list -c al.yaml --json"].decode()
+    item = re.search(r'"item_id": "([^"]+)"', listed).group(1)
+    for arguments in (
+        ("dead", "show", item, "-c", "al.yaml"),
+        ("dead", "show", item, "-c", "al.yaml", "--json"),
+        ("dead", "retry", item, "-c", "al.yaml"),
+        ("spool", "drain", "-c", "al.yaml", "--timeout", "2"),
+        ("dead", "drop", "--all", "--yes", "-c", "al.yaml"),
+        ("spool", "gc", "-c", "al.yaml"),
+        ("init", "other.yml"),
+    ):
+        # 1 is the end of a drain that leaves something, 2 would be a mistake in the command.
+        canary.run(python, *AL, *arguments, name=" ".join(arguments), code=arguments[1] == "drain")
     texts = canary.check()
 
     assert b'"accepted": 1' in texts["run al.yaml --json"]

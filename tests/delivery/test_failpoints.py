@@ -6,9 +6,12 @@ every obligation, and one more finds nothing left to do.
 
 import itertools
 import json
+import re
+from pathlib import Path
 
 import pytest
 
+import al_framework
 from al_framework.pipeline.spool.failpoints import FAILPOINTS
 
 KILLED = 137
@@ -45,3 +48,10 @@ def test_a_recovery_that_ends_elsewhere_leaves_nothing_either(reports):
     }
 
     assert wrong == {}
+
+
+def test_each_point_has_a_name_that_is_tried():
+    sources = Path(al_framework.__file__).parent.rglob("*.py")
+    named = [re.findall(r'failpoint\("(\w+)"\)', source.read_text()) for source in sources]
+
+    assert sorted(itertools.chain(*named)) == sorted(FAILPOINTS)

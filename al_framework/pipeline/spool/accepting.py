@@ -236,7 +236,7 @@ class Acceptor:
         now, started = self._clock.time(), self._clock.monotonic()
         file = self._files.reserve_name(now)
         group.files.append(file)  # first, so that a failure half-way finds what to remove
-        places = self._files.write(file, items)
+        places = self._files.write(file, items, self._failpoint)
         self._failpoint("written")
         if self._files.make_durable(file):
             forget_passing(tx, now)  # once an hour is often enough

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from al_framework.api import SpoolDiskFullError, SpoolError
+from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
 from al_framework.pipeline.spool.groupfile import sync_directory, write_group
 from al_framework.pipeline.spool.network_disk import refuse_network_disk
 from al_framework.pipeline.spool.records import Place
@@ -88,9 +89,11 @@ class GroupFiles:
             if not os.path.lexists(self._root / name):
                 return name
 
-    def write(self, file: str, items: Sequence[tuple[bytes, bytes]]) -> list[Place]:
+    def write(
+        self, file: str, items: Sequence[tuple[bytes, bytes]], failpoint: Failpoint = no_failpoint
+    ) -> list[Place]:
         """Write a group and sync the file's contents."""
-        return write_group(self.path(file), items)
+        return write_group(self.path(file), items, failpoint)
 
     def make_durable(self, file: str) -> bool:
         """Sync the name of a group file, and of its directory if this process has not done it yet.

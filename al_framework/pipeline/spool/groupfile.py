@@ -13,21 +13,27 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
 from al_framework.pipeline.spool.records import CorruptItemError, Place
 
 MAGIC = b"\xa1ALS\r\n\x1a\n"
 VERSION = 1
 FOOTER = struct.Struct(">8sHQQ32s")
 MAX_FILE_BYTES = 1 << 28
+# What is wrong with this process or its machine, and passes.
+NOT_OF_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
 _BUFFERS_PER_CALL = 512  # POSIX promises 16, Linux and macOS take 1024
 
 
-def write_group(path: Path, items: Sequence[tuple[bytes, bytes]]) -> list[Place]:
+def write_group(
+    path: Path, items: Sequence[tuple[bytes, bytes]], failpoint: Failpoint = no_failpoint
+) -> list[Place]:
     """Write pictures with their metadata to a new file and sync its contents.
 
     Args:
         path: The file; it must not exist. On an error it stays behind, unfinished.
         items: Picture and metadata of each datapoint.
+        failpoint: Where a test can stop between the two.
 
     Raises:
         OSError: The disk is full, or whatever else went wrong.
@@ -44,6 +50,7 @@ def write_group(path: Path, items: Sequence[tuple[bytes, bytes]]) -> list[Place]
     descriptor = os.open(path, flags, 0o600)
     try:
         _write_all(descriptor, buffers)
+        failpoint("filled")
         _sync_contents(descriptor)
     finally:
         os.close(descriptor)

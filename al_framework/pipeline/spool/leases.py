@@ -4,7 +4,6 @@ Every write after the lease carries its owner, so a worker whose lease has gone 
 nothing any more.
 """
 
-import errno
 import itertools
 import json
 import logging
@@ -25,7 +24,7 @@ from al_framework.pipeline.spool.agenda import Agenda
 from al_framework.pipeline.spool.database import Database, translated
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.ending import Ending, note_stored
-from al_framework.pipeline.spool.groupfile import read_item
+from al_framework.pipeline.spool.groupfile import NOT_OF_THE_FILE, read_item
 from al_framework.pipeline.spool.items import decode_meta
 from al_framework.pipeline.spool.lease_rows import Claim, Pick, lease_row, read_number
 from al_framework.pipeline.spool.lives import add_to_tally, adopt_orphans
@@ -37,8 +36,6 @@ from al_framework.pipeline.spool.shared_commit import SharedCommit
 LEASE_S = 60.0
 # Nothing is ever put off further than this; a later date means that the clock was set back.
 MAX_DELAY_S = 3600.0
-# What is wrong with this process or its machine, and not with a file.
-_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
 _LOG = logging.getLogger(__name__)
 
 
@@ -127,7 +124,7 @@ class Deliveries(Agenda):
             values, _, _ = decode_meta(meta)
             return datapoint_from_dict(values, image=image)
         except CorruptItemError as exc:
-            if isinstance(exc.__cause__, OSError) and exc.__cause__.errno in _PASSING:
+            if isinstance(exc.__cause__, OSError) and exc.__cause__.errno in NOT_OF_THE_FILE:
                 raise SpoolError(f"spool '{self._files.directory}': {exc}") from exc
             raise
         except MemoryError:
@@ -144,6 +141,7 @@ class Deliveries(Agenda):
             LeaseLostError: Another worker has the datapoint.
             SpoolError: The index cannot be written.
         """
+        self._failpoint("uploaded")
         with translated(self._files.directory):
             self._commit.write(
                 lambda tx: self._write(

@@ -92,6 +92,8 @@ class FileLock:
         try:
             if self._descriptor is not None:
                 self._flock(self._descriptor, self._unlock)
+        except OSError:  # a network disk may refuse even that; without the file there is no lock
+            self.close()
         finally:
             self._mutex.release()
 

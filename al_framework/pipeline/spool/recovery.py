@@ -7,7 +7,12 @@ from collections.abc import Sequence
 from al_framework.api import Target
 from al_framework.pipeline.spool.batches import take_place
 from al_framework.pipeline.spool.directory import GroupFiles
-from al_framework.pipeline.spool.groupfile import FOOTER, read_group, scan_group
+from al_framework.pipeline.spool.groupfile import (
+    FOOTER,
+    NOT_OF_THE_FILE,
+    read_group,
+    scan_group,
+)
 from al_framework.pipeline.spool.items import Row, decode_meta, insert_item
 from al_framework.pipeline.spool.records import BatchKey, Place
 from al_framework.pipeline.spool.seen import remember
@@ -41,6 +46,9 @@ def rebuild(
 
     Returns:
         How many datapoints were found; None if there was not a single file.
+
+    Raises:
+        OSError: No file can be read at the moment; what is damaged is not meant.
     """
     found, any_file = 0, False
     for file in files.list():
@@ -68,6 +76,8 @@ def _read(files: GroupFiles, file: str, size: int) -> list[tuple[Place, bytes]]:
     try:
         data = read_group(files.path(file))
     except OSError as exc:
+        if exc.errno in NOT_OF_THE_FILE:
+            raise
         _LOG.warning("spool '%s': group file %r: left out: %s", files.directory, file, exc)
         return []
     places = list(reversed(list(scan_group(data))))

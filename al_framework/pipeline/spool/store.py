@@ -217,7 +217,8 @@ class Spool:
         finally:
             self._is_open, self._life = False, None
             self._ledger.close()
-            self._database.close()
+            with translated(self.directory):
+                self._database.close()
 
     def accept(self, entries: Sequence[Candidate | SeenFrame]) -> list[Acceptance]:
         """Take a group of frames in one transaction: all that it says is on disk when it returns.

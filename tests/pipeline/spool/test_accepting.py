@@ -158,12 +158,13 @@ def test_writes_are_synced_before_the_commit_and_the_answer(make_spool, candidat
     first, steps[:] = list(steps), []
     spool.accept([candidate("2")])
 
-    name = first[3].split()[1]
+    name = first[4].split()[1]
     assert name.endswith(".als")
     assert [
         "locked",
         "BEGIN",
         "reserved",
+        "filled",
         f"fdatasync {name}",
         "written",
         "fsync hour",
