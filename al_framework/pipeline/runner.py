@@ -6,7 +6,7 @@ source gave them: what the spool remembers as seen is never ahead of a frame tha
 """
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from al_framework.api import (
@@ -134,7 +134,8 @@ class Runner:
                 continue
             names = {each.item_id for each in answers if each.status == "limiter_unavailable"}
             unpaid = [e for e in part if isinstance(e, Candidate) and e.item_id in names]
-            group = [*unpaid, *group[count:]]
+            ours = {entry.unless_seen for entry in part}
+            group = [_asked(entry, ours) for entry in (*unpaid, *group[count:])]
             count = len(group)
             if unpaid and not self._wait_for_room():
                 self._engine.lose(group, "limiter_unavailable")
@@ -156,9 +157,12 @@ class Runner:
             self._engine.tally.offer()
             self._add(self._engine.refuse(frame, exc, key=key, who=asked).entry, key)
             return
+        once = key
         for offer in self._engine.offer(frame, document, key=key):
             prepared = offer if offer.pending is None else self._engine.prepare(offer.pending)
-            self._add(prepared if isinstance(prepared, Candidate) else prepared.entry, key)
+            entry = prepared if isinstance(prepared, Candidate) else prepared.entry
+            if self._add(entry, once):
+                once = None  # what the spool holds of this frame is ours
 
     def _frames(self, bound: BoundSource, progress: Callable[[str], None]) -> Iterator[Frame]:
         try:
@@ -191,7 +195,8 @@ class Runner:
 
         return skip
 
-    def _add(self, entry: Entry | None, key: FrameKey | None) -> None:
+    def _add(self, entry: Entry | None, key: FrameKey | None) -> bool:
+        """Put an entry into the group; tell whether the group was handed over then."""
         if entry is not None:
             if not self._group:
                 self._group_started = self._clock.monotonic()
@@ -207,6 +212,13 @@ class Runner:
         old = self._images and self._clock.monotonic() - self._group_started >= GROUP_AGE_S
         if full or heavy or old:
             self.flush()
+            return True
+        return False
+
+
+def _asked(entry: Entry, ours: Collection[FrameKey | None]) -> Entry:
+    """Return an entry that is taken although its frame is known, where that was our own doing."""
+    return replace(entry, unless_seen=None) if entry.unless_seen in ours else entry
 
 
 def _checked(frame: object) -> Frame:

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from al_framework.api import Clock
+from al_framework.api import Clock, FrameKey
 from al_framework.api.codec import decision_to_dict
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.reasons import Reasons
@@ -47,6 +47,7 @@ class _Group:
     Attributes:
         life: The life that answers for it.
         prepaid: What a ledger outside the transaction has answered, by token.
+        seen: Frames that were dealt with before.
         paid: Candidates to be written.
         files: Group files begun.
         ending: What others leave behind that had to make room.
@@ -54,6 +55,7 @@ class _Group:
 
     life: int
     prepaid: Mapping[str, Prepaid]
+    seen: set[FrameKey] = field(default_factory=set)
     paid: list[_Paid] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     ending: Ending = field(default_factory=Ending)
@@ -121,6 +123,9 @@ class Acceptor:
         group = _Group(life=life, prepaid=prepaid)
         try:
             with self._database.transaction() as tx:
+                # All at once: parts of a frame in one group must not keep each other out.
+                keys = {entry.unless_seen for entry in entries}
+                group.seen |= {key for key in keys if key is not None and is_seen(tx, key)}
                 answers = [self._enter(tx, entry, group) for entry in entries]
                 self._failpoint("reserved")
                 if group.paid:
@@ -147,7 +152,7 @@ class Acceptor:
     def _enter(
         self, tx: sqlite3.Connection, entry: Candidate | SeenFrame, group: _Group
     ) -> Acceptance | None:
-        if entry.unless_seen is not None and is_seen(tx, entry.unless_seen):
+        if entry.unless_seen in group.seen:
             if isinstance(entry, SeenFrame):
                 return None
             return Acceptance(item_id=entry.item_id, status="seen_meanwhile")
