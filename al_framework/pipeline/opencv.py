@@ -16,29 +16,45 @@ from typing import Any, Literal
 import numpy as np
 
 from al_framework.api import ImageSize
+from al_framework.api._faults import named_text_of
 from al_framework.api.image import Pixels
 from al_framework.pipeline.forking import tell_after_fork
 
 _logger = logging.getLogger(__name__)
 
+_NEEDED = (
+    *("resize", "cvtColor", "imencode", "INTER_AREA", "COLOR_RGB2BGR"),
+    # Since 4.7; systems of 2023 come with 4.6.
+    *("IMWRITE_JPEG_QUALITY", "IMWRITE_JPEG_SAMPLING_FACTOR", "IMWRITE_JPEG_SAMPLING_FACTOR_420"),
+)
 _STRIP_PIXELS = 1 << 16  # what OpenCV gives to one thread at least
 _EXIT_WAIT_S = 5.0  # a limit for what takes milliseconds
 
 
 @functools.cache
 def load_opencv() -> "OpenCV | None":
-    """Return OpenCV, or None where it is not installed or does not load."""
+    """Return OpenCV, or None where it is not installed, does not load, or is too old."""
     try:
-        return OpenCV(importlib.import_module("cv2"))
+        cv2 = importlib.import_module("cv2")
     except ModuleNotFoundError:
         return None
-    except ImportError as exc:  # installed, but libGL is missing: common in small containers
-        _logger.warning(
-            "OpenCV is installed but does not load (%s), so pictures are scaled and encoded by "
-            "Pillow: install opencv-python-headless in its place",
-            exc,
-        )
+    except Exception as exc:  # noqa: BLE001 - libGL is missing (ImportError), versions are mixed (any)
+        _say_why_not(f"does not load ({named_text_of(exc)})")
         return None
+    # Whatever calls itself cv2 is found, an empty directory of that name included.
+    missing = [name for name in _NEEDED if not hasattr(cv2, name)]
+    if missing:
+        _say_why_not(f"lacks {missing[0]}")
+        return None
+    return OpenCV(cv2)
+
+
+def _say_why_not(seen: str) -> None:
+    _logger.warning(
+        "OpenCV is installed but %s, so pictures are scaled and encoded by Pillow: install"
+        " opencv-python-headless>=4.10 in its place",
+        seen,
+    )
 
 
 class OpenCV:

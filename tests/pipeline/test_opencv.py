@@ -185,14 +185,38 @@ class TestWithoutIt:
         assert load_opencv() is None
         assert (48, 32) == decode(encode(sample_pixels(96, 64))).size
 
-    def test_one_that_does_not_load_is_told_of_once(
+    @pytest.mark.parametrize(
+        ("source", "seen"),
+        [
+            (
+                "raise ImportError('libGL.so.1: no such file')",
+                "does not load (ImportError: libGL.so.1: no such file)",
+            ),
+            (
+                "raise AttributeError('no DictValue')",  # files of two versions in one directory
+                "does not load (AttributeError: no DictValue)",
+            ),
+            ("", "lacks resize"),
+            (
+                (
+                    "def __getattr__(name):\n"
+                    "    if 'SAMPLING' in name or name == '__path__': raise AttributeError(name)\n"
+                    "    return 1"
+                ),
+                "lacks IMWRITE_JPEG_SAMPLING_FACTOR",
+            ),
+        ],
+    )
+    def test_one_that_is_of_no_use_is_told_of_once(
         self,
         look_again: None,
         monkeypatch: pytest.MonkeyPatch,
         tmp_path: Path,
         caplog: pytest.LogCaptureFixture,
+        source: str,
+        seen: str,
     ) -> None:
-        (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1: no such file')")
+        (tmp_path / "cv2.py").write_text(source)
         monkeypatch.delitem(sys.modules, "cv2", raising=False)
         monkeypatch.syspath_prepend(tmp_path)
 
@@ -201,8 +225,8 @@ class TestWithoutIt:
         assert {(48, 32)} == sizes
         [message] = [record.getMessage() for record in caplog.records]
         assert message == (
-            "OpenCV is installed but does not load (libGL.so.1: no such file), so pictures are "
-            "scaled and encoded by Pillow: install opencv-python-headless in its place"
+            f"OpenCV is installed but {seen}, so pictures are scaled and encoded by Pillow:"
+            " install opencv-python-headless>=4.10 in its place"
         )
 
 
