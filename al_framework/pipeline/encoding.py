@@ -171,10 +171,17 @@ def _decoded(image: Image, encoded: bytes, size: ImageSize) -> "PIL.Image.Image"
 def _to_jpeg(picture: "PIL.Image.Image", quality: int) -> bytes:
     # Without `info`, or Pillow would write back the profile and comment that it found.
     picture.info = {}
-    with _open_file() as file:
-        picture.save(file, "JPEG", quality=quality, subsampling="4:2:0")
-        file.seek(0)
-        return file.read()
+    try:
+        with _open_file() as file:
+            return _saved(picture, file, quality)
+    except OSError:  # the limit to the size of files holds for that one, too
+        return _saved(picture, io.BytesIO(), quality)
+
+
+def _saved(picture: "PIL.Image.Image", file: BinaryIO, quality: int) -> bytes:
+    picture.save(file, "JPEG", quality=quality, subsampling="4:2:0")
+    file.seek(0)
+    return file.read()
 
 
 def _open_file() -> BinaryIO:

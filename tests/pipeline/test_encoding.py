@@ -447,6 +447,16 @@ class TestInterpreter:
         assert ["encode_to_file"] == into
         assert (640, 480) == decode(stored).size
 
+    def test_a_file_that_may_not_grow_is_done_without(
+        self, into: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "memfd_create", lambda _: os.open("/dev/full", os.O_RDWR))
+
+        stored = encode(sample_pixels(640, 480)).image
+
+        assert ["encode_to_file", "encode"] == into[:2]
+        assert (640, 480) == decode(stored).size
+
     def test_a_system_that_gives_no_such_file_is_done_without_it(
         self, into: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
