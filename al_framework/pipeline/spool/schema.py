@@ -1,6 +1,7 @@
 """Tables of the index, and how an index of an earlier version becomes one of this version."""
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -141,22 +142,39 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 def has_our_tables(connection: sqlite3.Connection) -> bool:
     """Tell whether tables, indexes and triggers are those of the version that the index names.
 
-    Damage can misspell a name in them, and SQLite knows nothing wrong with that. A later version's
-    are not known here; `migrate` refuses it.
+    Damage can misspell a name in them, and SQLite knows nothing wrong with that. What others have
+    added (ANALYZE, an index for a query of one's own, a tool that copies databases) is none of it.
+    A later version's tables are not known here; `migrate` refuses it.
     """
     version = version_of(connection)
     if version > len(MIGRATIONS):
         return True
     with closing(sqlite3.connect(":memory:")) as model:
-        for step in MIGRATIONS[:version]:
-            for statement in step:
-                model.execute(statement)
-        needed = _definitions(model)
-        for statement in LEDGER:
+        needed = _made(model, MIGRATIONS[:version])
+        known = _made(model, [LEDGER])
+        later = _made(model, MIGRATIONS[version:]).keys() - known.keys()
+    found = _definitions(connection)
+    if not needed.items() <= found.items() or later & found.keys():
+        return False
+    if any(found[name] != known[name] for name in known.keys() & found.keys()):
+        return False
+    # Of the ledger's some may be missing: limits are kept elsewhere, or it is an old spool.
+    strange, missing = found.keys() - known.keys(), known.keys() - found.keys()
+    return not any(_is_misspelt(one, other) for one in strange for other in missing)
+
+
+def _made(model: sqlite3.Connection, steps: Sequence[Sequence[str]]) -> dict[str, str]:
+    """Return what there is after further steps."""
+    for step in steps:
+        for statement in step:
             model.execute(statement)
-        known = _definitions(model)
-    # Of the ledger's tables some may be missing: limits are kept elsewhere, or it is an old spool.
-    return needed.items() <= _definitions(connection).items() <= known.items()
+    return _definitions(model)
+
+
+def _is_misspelt(name: str, right: str) -> bool:
+    """Tell whether damage may have made a name of another: it leaves lengths and most letters."""
+    same = sum(one == other for one, other in zip(name, right, strict=False))
+    return len(name) == len(right) <= 2 * same
 
 
 def version_of(connection: Transaction) -> int:

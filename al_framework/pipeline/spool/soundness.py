@@ -76,6 +76,7 @@ def faults_of(connection: sqlite3.Connection) -> tuple[str, ...]:
         rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(100)")]
         if rows != ["ok"]:
             return tuple(rows)
+        connection.execute("BEGIN")  # another process may be bringing it to its version
         return () if has_our_tables(connection) else ("its tables are not those of its version",)
     except sqlite3.DatabaseError as exc:
         if is_suspicious(exc):

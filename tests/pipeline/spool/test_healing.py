@@ -115,6 +115,28 @@ def test_a_misspelt_name_in_the_schema_is_damage(
     assert sorted(spool.deliveries.take("s1").item_id for _ in range(2)) == ["item-1", "item-2"]
 
 
+@pytest.mark.parametrize(
+    "addition",
+    [
+        "ANALYZE",
+        "CREATE INDEX mine ON seen (outcome)",
+        "CREATE VIEW waiting AS SELECT * FROM delivery WHERE state = 0",
+        "CREATE TABLE _litestream_seq (id INTEGER PRIMARY KEY, seq INTEGER)",
+    ],
+)
+@pytest.mark.parametrize("rules", [{}, DAILY])
+def test_what_others_have_added_is_no_damage(make_spool, candidate, addition, rules):
+    make_spool(rules=rules).accept([candidate("1")])
+    make_spool.opened[-1].close()
+    with closing(sqlite3.connect(make_spool.directory / "spool.db")) as index, index:
+        index.execute(addition)
+
+    spool = make_spool(rules=rules)
+
+    assert spool.verify().is_sound
+    assert list(make_spool.directory.glob("*.corrupt-*")) == []
+
+
 def test_verify_tells_of_a_schema_that_changes_under_it(make_spool, candidate):
     spool = make_spool()
     spool.accept([candidate("1")])
