@@ -1,13 +1,21 @@
-"""Whatever comes in from outside, nothing but our own errors comes out.
+"""Whatever comes in from outside, nothing but our own errors comes out, and nothing is touched.
 
-In CI each kind of thing is tried 5,000 times, with ``AL_TEST_SIZE=full`` 20,000 times.
+Meanwhile no file is written or removed, none is read but those that a configuration names and what
+is imported, no program is started and nobody is called. In CI each kind of thing is tried 5,000
+times, with ``AL_TEST_SIZE=full`` 20,000 times.
 """
 
 import contextlib
 import io
 import json
+import os
+import resource
+import socket
+import subprocess
+import sys
 import time
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -36,6 +44,79 @@ from al_framework_roboflow.entries import UnreadableEntryError
 from al_framework_roboflow.response import read_response
 
 BUSY_S = 10.0  # of the processor for one input; the target is a second
+
+
+MEMORY_MB = 200
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+TOUCHING = ("os.", "shutil.", "socket.", "subprocess.", "urllib.", "http.", "ctypes.", "tempfile.")
+LOOKING = {"os.listdir", "os.scandir", "os.walk", "os.fwalk"}
+IMPORTED = tuple(map(str, {sys.prefix, sys.base_prefix, Path(__file__).parents[2]}))
+
+
+class Guard:
+    """Notes what a process does that no input may bring about, while it is told to look."""
+
+    def __init__(self):
+        self.trespasses = []
+        self.is_looking = False
+        self.may_read = False
+        sys.addaudithook(self._look)
+
+    def _look(self, event, arguments):
+        if not self.is_looking:
+            return
+        if event == "open":
+            path, _, flags = arguments
+            named = not isinstance(path, int)  # a descriptor was open before
+            writes = bool(flags & WRITING) and not str(path).endswith(".pyc")
+            reads = not self.may_read and not str(path).startswith(IMPORTED)
+            is_trespass = named and (writes or reads)
+        else:
+            is_trespass = event.startswith(TOUCHING) and event not in LOOKING
+        if is_trespass:
+            self.trespasses.append((event, arguments))
+
+
+@pytest.fixture(scope="module")
+def guard():
+    return Guard()
+
+
+@pytest.fixture
+def fuzz(fuzz, guard, request):
+    """Try a check on many values under guard."""
+    guard.may_read = "configuration" in request.node.name
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def run(values, check, *, examples):
+        def guarded(value):
+            guard.is_looking = True
+            try:
+                check(value)
+            finally:
+                guard.is_looking = False
+
+        fuzz(values, guarded, examples=examples)
+
+    yield run
+    assert guard.trespasses == []
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < MEMORY_MB * 1024
+
+
+def test_the_guard_sees_a_file_a_program_and_a_call(guard, tmp_path):
+    guard.is_looking = True
+    try:
+        (tmp_path / "x").write_text("x")
+        (tmp_path / "x").rename(tmp_path / "y")
+        subprocess.run(["true"], check=True)
+        with contextlib.suppress(OSError), socket.socket() as client:
+            client.connect(("127.0.0.1", 9))
+    finally:
+        guard.is_looking = False
+    seen = [event for event, _ in guard.trespasses]
+    guard.trespasses.clear()
+
+    assert {"open", "os.rename", "subprocess.Popen", "socket.connect"} <= set(seen)
 
 
 @pytest.fixture
@@ -125,7 +206,7 @@ def test_configurations(fuzz, many, host):
     fuzz(DOCUMENTS, lambda document: load(document, host), examples=many)
 
 
-def test_configuration_files(fuzz, many, host, quick_directory):
+def test_configuration_files(fuzz, guard, many, host, quick_directory):
     soup = st.text(alphabet="ab:-?[]{}&*!|>'\"%@`= \n\t#,1.~\\\ufeff\x85\u2028<", max_size=60)
     contents = (
         DOCUMENTS.map(lambda document: json.dumps(document, default=str).encode())
@@ -136,7 +217,9 @@ def test_configuration_files(fuzz, many, host, quick_directory):
     def check(file):
         suffix, content = file
         path = quick_directory / f"al.{suffix}"
+        guard.is_looking = False  # this one is ours
         path.write_bytes(content)
+        guard.is_looking = True
         load(path, host)
 
     files = st.tuples(st.sampled_from(["yaml", "json", "toml"]), contents)
