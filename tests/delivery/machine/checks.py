@@ -31,7 +31,7 @@ class Checks(Stage):
             items = tx.execute(
                 "SELECT item_id, file, offset, image_bytes, meta_bytes FROM item"
             ).fetchall()
-            total = tx.execute("SELECT items FROM total").fetchone()[0]
+            total, total_bytes = tx.execute("SELECT items, bytes FROM total").fetchone()
             pending = sum(
                 n
                 for (n,) in tx.execute(
@@ -50,10 +50,14 @@ class Checks(Stage):
         assert found == expected
         assert total == len(items) == len(self.model.items)
         assert pending == sum(state == "pending" for state, *_ in found.values())
+        groups = self.directory / "spool" / "obj"
         for item_id, file, offset, image_bytes, meta_bytes in items:
             place = Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes)
-            image, _ = read_item(self.directory / "spool" / "obj" / file, place)
+            image, _ = read_item(groups / file, place)
             assert image == self.known[item_id].image
+        assert total_bytes == sum(
+            (groups / file).stat().st_size for file in {row[1] for row in items}
+        )
         self._check_windows(windows)
 
     def teardown(self) -> None:
