@@ -1,7 +1,8 @@
 """Measurements, one module per question; run ``python -m benchmarks QUESTION``.
 
-``python -m benchmarks.record`` asks all of them, keeps the answers in `benchmarks/results` and puts
-them into docs/performance.md, which has a place for each.
+``python -m benchmarks.record`` asks all of them, keeps the answers in `benchmarks/results`, each
+with the commit, date and versions that it comes from, and puts them into docs/performance.md, which
+has a place for each.
 
 Nothing here is a test: tests count decodes, encodes and round trips, and never look at a clock.
 
@@ -35,5 +36,9 @@ Settings and outcomes pass as JSON, pictures as files. Without that variable the
 "not run".
 
 No figure is obtained by doing less: ``peer.outcome(...)`` tells what the peer's call led to, to be
-compared with ours in the same run; the case says it in ``outputs``.
+compared with ours in the same run; the case says it in ``outputs``. The names of groups and cases
+are the same in every run, so they carry no figure.
+
+A target is a promise. All of them stand at the head of the page, and one that is missed stays there
+with its reason, which `benchmarks/reasons.toml` has. What is only good to know gets no target.
 """

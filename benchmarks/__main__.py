@@ -14,7 +14,9 @@ from rich.table import Table
 from benchmarks.amounts import Amount, amount_table
 from benchmarks.comparing import Comparison, comparison_table
 from benchmarks.latencies import Latency, latency_table
-from benchmarks.measuring import Row, machine, row_table
+from benchmarks.measuring import Row, row_table
+from benchmarks.origin import Origin, origin
+from benchmarks.results import Measured, Result, outcomes
 
 
 def _questions() -> list[str]:
@@ -36,20 +38,30 @@ QUESTIONS = _questions()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def main(*, question: str, quick: bool, as_json: bool) -> None:
     """Measure one QUESTION and print what was found."""
-    about = machine()
-    rows: list[Row | Latency | Comparison | Amount]
-    rows = importlib.import_module(f"benchmarks.{question}").run(quick=quick)
+    about = origin(quick=quick)  # before anything is measured
+    rows: list[Result] = importlib.import_module(f"benchmarks.{question}").run(quick=quick)
     if as_json:
-        found = [dataclasses.asdict(row) for row in rows]
-        click.echo(json.dumps({"question": question, "machine": about, "rows": found}, indent=2))
+        measured = Measured(question=question, origin=about, rows=rows)
+        click.echo(json.dumps(dataclasses.asdict(measured), indent=2))
         return
-    console = Console()
-    console.print(", ".join(f"{key} {value}" for key, value in about.items()), style="dim")
+    console = Console(highlight=False)
+    console.print(_said(about), style="dim")
     for group, members in itertools.groupby(rows, key=lambda row: row.group):
-        console.print(table(group, list(members)))
+        of_group = list(members)
+        console.print(table(group, of_group))
+        for one in outcomes(of_group):
+            console.print(one, style="dim", markup=False)
 
 
-def table(group: str, rows: Sequence[Row | Latency | Comparison | Amount]) -> Table:
+def _said(about: Origin) -> str:
+    facts = {"load": about.load, **about.machine, **about.versions}
+    rough = "rough figures of --quick, " if about.quick else ""
+    dirty = " with changes that are in no commit" if about.uncommitted else ""
+    told = ", ".join(f"{name} {value}" for name, value in facts.items())
+    return f"{rough}commit {about.commit}{dirty}, {about.date} UTC, {told}"
+
+
+def table(group: str, rows: Sequence[Result]) -> Table:
     """Return one group's rows, which are of one kind, as a table."""
     comparisons = [row for row in rows if isinstance(row, Comparison)]
     if comparisons:

@@ -1,49 +1,43 @@
 """What does a frame cost that is taken, up to the sink?
 
-Ours goes as far as the peer's goes, which ends where it would send its request: adapter,
-strategies, limits, the picture scaled and encoded, the datapoint made. That is a dry run, since
-the peer keeps nothing on disk. What the promise costs that nothing accepted is lost stands apart,
-in the group "through the spool": the same and a commit to disk, read again, handed to a sink that
-takes everything, acknowledged. The floor is the picture alone with the same libraries: a JPEG
-copied, decoded small, resized, encoded.
+Both sides go as far as the HTTP requests, which are answered at once: adapter, strategies, limits,
+the picture scaled and encoded, the datapoint made, its annotation written, both bodies made. That
+is a dry run, since the peer keeps nothing on disk. What the promise costs that nothing accepted is
+lost stands apart, in the group "through the spool": the same and a commit to disk, read again,
+handed to a sink that takes everything, acknowledged. The floor is the picture alone with the same
+libraries: a JPEG copied, decoded small, resized, encoded.
 
-Both sides' stored pictures are compared with what they should be: the average of the areas, in
-floats, of the picture that the frame decodes to.
+Both sides' pictures are compared with what they should be: the average of the areas, in floats, of
+the picture that the frame decodes to. As much as 38 dB is asked for, and no less than the peer has;
+the floor is what that average itself comes to once it is a JPEG of this quality.
 """
 
 import io
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-from unittest import mock
 
-import numpy as np
-import numpy.typing as npt
 import PIL.Image
 
 from al_framework import Collector
-from al_framework.api import Datapoint, Frame, Image, ImageSize
-from al_framework.api.image import Pixels
-from al_framework.assembly import assemble
-from al_framework.config.loading import load_configuration, read_document
-from al_framework.host.plugins import PluginHost
-from al_framework.pipeline import encoding, opencv
-from al_framework.pipeline.offers import Ended
+from al_framework.api import ImageSize
+from al_framework.pipeline import opencv
 from benchmarks import frames, peers
+from benchmarks.amounts import Amount
 from benchmarks.collecting import collector
 from benchmarks.comparing import Case, Comparison, Cost, Side, Target, compare, here
+from benchmarks.dry_run import DryRun, codec
+from benchmarks.stored import QUALITY, Stored, ceiling_db
 
-QUALITY = 95
 DETECTIONS = 10
 TAKES_ALL = [{"name": "all", "type": "random", "traffic_percentage": 1.0}]
 FULL_HD, SMALL = (1080, 1920), (640, 640)
 _AT_ONCE = 4
 _ROOM = {"max_bytes": 2 * _AT_ONCE * 3840 * 2160 * 3}  # for that many 4K arrays, and more
 _PATIENCE_S = 60.0
+LEAST_DB = 38.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,16 +80,18 @@ class Setting:
         return f"array {self.size}, " + ("extra fast" if self.fast else "core")
 
 
-def run(*, quick: bool) -> list[Comparison]:
-    """Measure JPEGs and arrays, stored as they are and scaled down."""
-    rows: list[Comparison] = []
+def run(*, quick: bool) -> list[Comparison | Amount]:
+    """Measure JPEGs and arrays, stored as they are and scaled down, and how good they are then."""
+    costs: list[Comparison | Amount] = []
+    qualities: list[Comparison | Amount] = []
     with peers.interpreter() as peer, frames.files() as files:
         for setting in settings():
             # One by one: the threads of an open collector would count in the others' time.
             with ExitStack() as stack:
-                case = _case(setting, peer, files, stack)
-                rows += compare([case], quick=quick, rounds=15)
-    return rows
+                case, quality = _case(setting, peer, files, stack)
+                costs += compare([case], quick=quick, rounds=15)
+            qualities += [quality] if quality else []
+    return costs + qualities
 
 
 def settings() -> Iterator[Setting]:
@@ -117,7 +113,9 @@ def settings() -> Iterator[Setting]:
     yield Setting(size="4K", limit=FULL_HD, jpeg=False, fast=fast_there, spooled=True)
 
 
-def _case(setting: Setting, peer: peers.Peer, files: frames.Files, stack: ExitStack) -> Case:
+def _case(
+    setting: Setting, peer: peers.Peer, files: frames.Files, stack: ExitStack
+) -> tuple[Case, Amount | None]:
     size = frames.SIZES[setting.size]
     picture = frames.photograph(size) if setting.jpeg else frames.pixels(size)
     answer = frames.response(size, detections=DETECTIONS)
@@ -130,68 +128,37 @@ def _case(setting: Setting, peer: peers.Peer, files: frames.Files, stack: ExitSt
         "prediction_type": frames.TASK,
         "document": document,
     }
+    dry = DryRun(document, picture, answer, fast=setting.fast)
+    ours = Stored.of(dry.image(), size)
+    side: Side = dry
     if setting.spooled:
         opened = stack.enter_context(collector(document, handoff=_ROOM))
         side = _through_the_spool(opened, picture, answer, fast=setting.fast)
-    else:
-        side = _dry(document, picture, answer, fast=setting.fast)
-    stored = files.directory / "stored.jpg"
-    outcome = peer.outcome("registering", stored=str(stored), **work)
-    with codec(fast=setting.fast):
-        ours = _stored(picture, answer, document)
-    return Case(
+    file = files.directory / "stored.jpg"
+    outcome = peer.outcome("registering", stored=str(file), **work)
+    theirs = None if outcome is None else Stored.of(file.read_bytes(), size)
+    if theirs is not None and (theirs.size != ours.size or outcome["uploads"] != 1):
+        raise RuntimeError(f"the sides do not do the same: ours {ours}, the peer's {theirs}")
+    case = Case(
         group=setting.group,
         name=setting.name,
         ours=side,
         peer=peer.side("registering", **work),
-        floor=here(floor(setting, picture, _size(ours))),
+        floor=here(floor(setting, picture, ours.size)),
         targets=setting.targets,
-        outputs={
-            "ours": _described(ours, size),
-            "the peer's": "not run" if outcome is None else _described(stored.read_bytes(), size),
-        },
+        outputs={"ours": str(ours), "the peer's": "not run" if theirs is None else str(theirs)},
     )
-
-
-@contextmanager
-def codec(*, fast: bool) -> Iterator[None]:
-    """Encode arrays with the extra ``fast``, or as if it were not installed."""
-    if fast:
-        yield
-        return
-    with mock.patch.object(encoding, "load_opencv", return_value=None):
-        yield
-
-
-def _dry(document: dict[str, Any], picture: Any, answer: dict[str, Any], *, fast: bool) -> Side:
-    """Return the side that makes datapoints and keeps none."""
-    host = PluginHost.discover()
-    configuration = {
-        "name": "benchmark",
-        "adapter": {"type": "roboflow_response"},
-        "active_learning": document,
-        "sinks": [{"type": "null"}],
-    }
-    checked = load_configuration(read_document(configuration), host)
-    engine = assemble(checked, host, dry_run=True, background=False).engine
-
-    def take() -> Datapoint:
-        [offer] = engine.offer(Frame(frame_id="frame", image=Image(picture)), answer)
-        if offer.pending is None:
-            raise RuntimeError(f"the frame was not taken: {offer}")
-        candidate = engine.prepare(offer.pending)
-        if isinstance(candidate, Ended):
-            raise RuntimeError(f"the frame was not encoded: {candidate}")  # noqa: TRY004 - no type was asked for
-        [result] = engine.accept([candidate])
-        return candidate.compose(result.strategy or "")
-
-    taking = here(take)
-
-    def calls(number: int) -> Cost:
-        with codec(fast=fast):
-            return taking(number)
-
-    return calls
+    if setting.spooled or setting.limit is None:
+        return case, None
+    return case, Amount(
+        group="PSNR of what is stored",
+        case=f"{setting.group}, {setting.name}",
+        unit="dB",
+        ours=ours.psnr_db,
+        peer=None if theirs is None else theirs.psnr_db,
+        floor=ceiling_db(size, ours.size),
+        at_least=max(LEAST_DB, theirs.psnr_db if theirs else 0.0),
+    )
 
 
 def _through_the_spool(
@@ -223,26 +190,14 @@ def _wait_until_delivered(opened: Collector) -> None:
         time.sleep(0.001)
 
 
-def _stored(picture: Any, answer: dict[str, Any], document: dict[str, Any]) -> bytes:
-    """Return the picture as a collector stores it in a directory."""
-    with tempfile.TemporaryDirectory() as directory:
-        sinks = [{"type": "directory", "path": directory}]
-        with collector(document, sinks=sinks) as opened:
-            opened.submit(picture, answer)
-            _wait_until_delivered(opened)
-        [path] = Path(directory).rglob("*.jpg")
-        return path.read_bytes()
-
-
 def floor(setting: Setting, picture: Any, size: ImageSize) -> Callable[[], object]:
     """Return the picture's work, bare."""
     if setting.jpeg:
         if setting.limit is None:
             return lambda: bytes(bytearray(picture))
         return lambda: _with_pillow(PIL.Image.open(io.BytesIO(picture)), size)
-    cv2 = opencv.load_opencv()
-    if setting.fast and cv2 is not None:
-        return lambda: cv2.encode(picture, "BGR", size, QUALITY)
+    if setting.fast:
+        return lambda: _with_opencv(picture, size)
     height, width = picture.shape[:2]
     return lambda: _with_pillow(
         PIL.Image.frombuffer("RGB", (width, height), picture, "raw", "BGR", 0, 1), size
@@ -260,40 +215,12 @@ def _with_pillow(picture: PIL.Image.Image, size: ImageSize) -> bytes:
     return buffer.getvalue()
 
 
-def _described(stored: bytes, source: ImageSize) -> str:
-    with PIL.Image.open(io.BytesIO(stored)) as opened:
-        picture = np.asarray(opened.convert("RGB"))
-    height, width = picture.shape[:2]
-    reference = area_average(frames.pixels(source)[:, :, ::-1], (width, height))
-    noise = psnr(picture, reference)
-    quality = "the same pixels" if noise == float("inf") else f"{noise:.1f} dB"
-    return f"{width}x{height}, {len(stored)} bytes, {quality}"
+def _with_opencv(pixels: Any, size: ImageSize) -> bytes:
+    import cv2
 
-
-def _size(stored: bytes) -> ImageSize:
-    with PIL.Image.open(io.BytesIO(stored)) as opened:
-        return opened.size
-
-
-def area_average(pixels: Pixels, size: ImageSize) -> npt.NDArray[np.float64]:
-    """Return an array at a ``(width, height)``, each pixel the average of the area it covers."""
-    width, height = size
-    down = _averaged(pixels.astype(np.float64), height)
-    return _averaged(down.swapaxes(0, 1), width).swapaxes(0, 1)
-
-
-def _averaged(values: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.float64]:
-    """Return so many averages along the first axis, parts of pixels by their share."""
-    length = len(values)
-    sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0)])
-    edges = np.linspace(0, length, count + 1)
-    whole = np.minimum(edges.astype(int), length - 1)
-    share = (edges - whole).reshape(-1, *[1] * (values.ndim - 1))
-    averages: npt.NDArray[np.float64] = np.diff(sums[whole] + values[whole] * share, axis=0)
-    return averages * (count / length)
-
-
-def psnr(pixels: Pixels, reference: npt.NDArray[np.float64]) -> float:
-    """Return the peak signal-to-noise ratio in decibels; infinite if nothing differs."""
-    error = float(np.mean((pixels - reference) ** 2))
-    return 10 * float(np.log10(255**2 / error)) if error else float("inf")
+    if pixels.shape[1] // size[0] > 2:  # halves are cheap, and other fractions of what is left
+        half = (pixels.shape[1] // 2, pixels.shape[0] // 2)
+        pixels = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
+    if pixels.shape[1::-1] != size:
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tobytes()

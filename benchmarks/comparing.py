@@ -5,6 +5,7 @@ the median of the rounds is reported. Processor time counts all threads of a pro
 the wall stands beside it.
 """
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +14,11 @@ from typing import Literal, TypeAlias
 
 from rich.table import Table
 
+from benchmarks.showing import Show, apart, microseconds, part
+
 _CALLS_AT_MOST = 20_000
-_MICRO, _MILLI = 1e6, 1e3
-_SMALL = 0.095  # below this a ratio reads better as one part in so many
+_MICRO = 1e6
+Time: TypeAlias = Literal["cpu", "wall"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Target:
 
     at_most: float
     of: Literal["peer", "floor", "µs"]
-    time: Literal["cpu", "wall"] = "cpu"
+    time: Time = "cpu"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,14 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """Our time over another side's: median and quartiles of the ratios of the rounds."""
+
+    median: float
+    quartiles: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reached:
     """A target, and what was reached; None where the other side was not run."""
 
@@ -106,10 +117,19 @@ class Comparison:
     ours: Figures
     peer: Figures | None
     floor: Figures | None
-    cpu_of: Mapping[str, float]
-    wall_of: Mapping[str, float]
+    cpu_of: Mapping[str, Ratio]
+    wall_of: Mapping[str, Ratio]
     reached: Sequence[Reached]
     outputs: Mapping[str, str]
+
+    def of(self, time_: Time) -> Mapping[str, Ratio]:
+        """Return the ratios of one of the times."""
+        return self.cpu_of if time_ == "cpu" else self.wall_of
+
+    def limits(self, time_: Time, of: str) -> list[float]:
+        """Return what is asked of one of the times, as a part of what."""
+        targets = (one.target for one in self.reached)
+        return [one.at_most for one in targets if (one.time, one.of) == (time_, of)]
 
 
 def here(call: Callable[[], object]) -> Side:
@@ -155,8 +175,8 @@ def _compared(case: Case, rounds: int, block_s: float) -> Comparison:
     wall_of = {name: _ratio(_wall(ours), _wall(found)) for name, found in others.items()}
     mine = figures["ours"]
     values = {
-        "cpu": {**cpu_of, "µs": mine.cpu_us},
-        "wall": {**wall_of, "µs": mine.wall_us},
+        "cpu": {**_medians(cpu_of), "µs": mine.cpu_us},
+        "wall": {**_medians(wall_of), "µs": mine.wall_us},
     }
     return Comparison(
         group=case.group,
@@ -185,19 +205,24 @@ def _wall(costs: Sequence[Cost]) -> list[float]:
     return [cost.wall_s for cost in costs]
 
 
-def _ratio(ours: Sequence[float], others: Sequence[float]) -> float:
+def _ratio(ours: Sequence[float], others: Sequence[float]) -> Ratio:
     pairs = zip(ours, others, strict=True)
-    return statistics.median(our / max(other, 1e-9) for our, other in pairs)
+    ranked = sorted(our / max(other, 1e-9) for our, other in pairs)
+    return Ratio(median=statistics.median(ranked), quartiles=_quartiles(ranked))
+
+
+def _medians(ratios: Mapping[str, Ratio]) -> Mapping[str, float]:
+    return {name: ratio.median for name, ratio in ratios.items()}
 
 
 def _figures(costs: Sequence[Cost], calls: int) -> Figures:
     cpu, wall = sorted(_cpu(costs)), sorted(_wall(costs))
     return Figures(
         cpu_us=statistics.median(cpu) * _MICRO,
-        cpu_quartiles_us=_quartiles(cpu),
+        cpu_quartiles_us=_in_us(_quartiles(cpu)),
         cpu_best_us=cpu[0] * _MICRO,
         wall_us=statistics.median(wall) * _MICRO,
-        wall_quartiles_us=_quartiles(wall),
+        wall_quartiles_us=_in_us(_quartiles(wall)),
         wall_best_us=wall[0] * _MICRO,
         calls=calls,
     )
@@ -205,7 +230,11 @@ def _figures(costs: Sequence[Cost], calls: int) -> Figures:
 
 def _quartiles(ranked: Sequence[float]) -> tuple[float, float]:
     last = len(ranked) - 1
-    return ranked[round(last * 0.25)] * _MICRO, ranked[round(last * 0.75)] * _MICRO
+    return ranked[round(last * 0.25)], ranked[round(last * 0.75)]
+
+
+def _in_us(seconds: tuple[float, float]) -> tuple[float, float]:
+    return seconds[0] * _MICRO, seconds[1] * _MICRO
 
 
 def _reached(target: Target, value: float | None) -> Reached:
@@ -220,30 +249,34 @@ def comparison_table(group: str, rows: Sequence[Comparison]) -> Table:
     for heading in ("ours", "peer", "floor", "of peer", "of floor"):
         result.add_column(heading, justify="right", no_wrap=True)
     result.add_column("target", no_wrap=True)
-    for row in rows:
-        for time_, of in (("cpu", row.cpu_of), ("wall", row.wall_of)):
-            result.add_row(
-                row.case if time_ == "cpu" else "  on the wall",
-                _shown(row.ours, time_),
-                "not run" if row.peer is None else _shown(row.peer, time_),
-                "" if row.floor is None else _shown(row.floor, time_),
-                *(part(of[name]) if name in of else "" for name in ("peer", "floor")),
-                "\n".join(_in_short(one) for one in row.reached if one.target.time == time_),
-                style="" if time_ == "cpu" else "dim",
-            )
+    times: tuple[Time, ...] = ("cpu", "wall")
+    for row, time_ in itertools.product(rows, times):
+        result.add_row(
+            row.case if time_ == "cpu" else "  on the wall",
+            ours(row, time_),
+            "not run" if row.peer is None else microseconds(median(row.peer, time_)),
+            "" if row.floor is None else microseconds(median(row.floor, time_)),
+            *(ratio(row, time_, name) for name in ("peer", "floor")),
+            "\n".join(_in_short(one) for one in row.reached if one.target.time == time_),
+            style="" if time_ == "cpu" else "dim",
+        )
     return result
 
 
-def microseconds(value: float) -> str:
-    """Return a time with a unit that suits it."""
-    if value < _MILLI:
-        return f"{value:.3g} µs"
-    return f"{value / _MILLI:.3g} ms" if value < _MICRO else f"{value / _MICRO:.3g} s"
+def median(side: Figures, time_: Time) -> float:
+    """Return one of a side's times, in microseconds."""
+    return side.cpu_us if time_ == "cpu" else side.wall_us
 
 
-def part(ratio: float) -> str:
-    """Return a ratio as ``1.2 x``, or as ``1/830`` where it is small."""
-    return f"{ratio:.2f} x" if ratio > _SMALL else f"1/{1 / max(ratio, 1e-9):,.0f}"
+def ours(row: Comparison, time_: Time) -> str:
+    """Return one of our times, told from what is asked of it."""
+    return apart(median(row.ours, time_), row.limits(time_, "µs"), microseconds)
+
+
+def ratio(row: Comparison, time_: Time, name: str) -> str:
+    """Return a ratio, told from what is asked of it; nothing where there is none."""
+    found = row.of(time_).get(name)
+    return "" if found is None else apart(found.median, row.limits(time_, name), part)
 
 
 def said(one: Reached) -> str:
@@ -253,13 +286,11 @@ def said(one: Reached) -> str:
 
 
 def valued(target: Target, number: float) -> str:
-    """Return a number as what a target is about: a time, or a part of another side."""
-    return microseconds(number) if target.of == "µs" else f"{part(number)} {target.of}"
+    """Return a number as what a target is about, told from it: a time, or a part of another."""
+    show: Show = microseconds if target.of == "µs" else part
+    text = apart(number, [target.at_most], show)
+    return text if target.of == "µs" else f"{text} {target.of}"
 
 
 def _in_short(one: Reached) -> str:
     return said(one).removeprefix("<= ").replace(" peer ", " ")
-
-
-def _shown(side: Figures, time_: str) -> str:
-    return microseconds(side.cpu_us if time_ == "cpu" else side.wall_us)

@@ -3,6 +3,7 @@
 import functools
 import io
 import json
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,13 +21,13 @@ SIZES = {"1080p": (1920, 1080), "4K": (3840, 2160)}
 QUALITY = 85
 CLASSES = ("car", "person", "bicycle", "dog")
 TASK = "object-detection"
+ROUND = 32  # predictions that one side goes round
 
 
 @functools.cache
 def photograph(size: tuple[int, int]) -> bytes:
     """Return a mosaic of the photographs in the scikit-image wheel, as a camera's JPEG."""
-    from skimage import data
-
+    data = _photographs()
     width, height = size
     picture = PIL.Image.new("RGB", size)
     for index, name in enumerate(("astronaut", "coffee", "chelsea", "rocket")):
@@ -37,6 +38,15 @@ def photograph(size: tuple[int, int]) -> bytes:
     buffer = io.BytesIO()
     PIL.Image.fromarray(noisy).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()
+
+
+def _photographs() -> Any:
+    """Return the module of scikit-image that has them."""
+    try:
+        from skimage import data
+    except ModuleNotFoundError as exc:
+        sys.exit(f"the frames are photographs of scikit-image ({exc}): pip install scikit-image")
+    return data
 
 
 @functools.cache
@@ -68,6 +78,12 @@ def response(
             for row in range(detections)
         ],
     }
+
+
+def fresh(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a number of answers as they come from a server: alike, and sharing nothing."""
+    text = json.dumps(answer)
+    return [json.loads(text) for _ in range(ROUND)]
 
 
 def arrays(size: tuple[int, int], *, detections: int = 10, confidence: float = 0.9) -> Detections:

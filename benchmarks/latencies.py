@@ -7,10 +7,12 @@ wakes a thread invites that.
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from rich.table import Table
+
+from benchmarks.showing import Show, apart, microseconds, times
 
 # Makes one call and tells how long it took, in seconds by the name of the row.
 Timed: TypeAlias = Callable[[], Mapping[str, float]]
@@ -40,9 +42,11 @@ class Latency:
         p99_us: 99th percentile.
         max_us: The slowest call.
         calls: Calls measured.
-        interrupted: The share of them during which the system took the processor away.
+        interrupted: The share of them during which the system took the processor away; None where
+            that was not looked at.
         ratio: The 99th percentile of the group's reference over this one.
         bounds: What is to be reached.
+        outputs: What else came of the calls, by name: how many a second, how many were granted.
     """
 
     group: str
@@ -51,9 +55,10 @@ class Latency:
     p99_us: float
     max_us: float
     calls: int
-    interrupted: float = 0.0
+    interrupted: float | None = None
     ratio: float
     bounds: Sequence[Bound] = ()
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, bound: Bound) -> float:
         """Return what a bound is about."""
@@ -158,19 +163,39 @@ def percentile(values: list[float], share: float) -> float:
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
 
 
-def latency_table(group: str, rows: list[Latency]) -> Table:
+def latency_table(group: str, rows: Sequence[Latency]) -> Table:
     """Return one comparison as a table that fits 80 columns."""
     result = Table(title=group, title_justify="left", box=None, pad_edge=False)
     result.add_column("case")
-    for heading in ("p50 µs", "p99 µs", "max µs", "cut", "p99 better"):
+    for heading in ("p50", "p99", "max", "cut short", "p99 better"):
         result.add_column(heading, justify="right", no_wrap=True)
+    asked = any(row.bounds for row in rows)
+    if asked:
+        result.add_column("target", no_wrap=True)
     for row in rows:
-        result.add_row(
-            row.case,
-            f"{row.p50_us:,.1f}",
-            f"{row.p99_us:,.1f}",
-            f"{row.max_us:,.0f}",
-            f"{row.interrupted:.0%}",
-            f"{row.ratio:,.1f} x",
-        )
+        targets = "\n".join(said(row, bound) for bound in row.bounds)
+        result.add_row(row.case, *figures(row), *([targets] if asked else []))
     return result
+
+
+def figures(row: Latency) -> tuple[str, ...]:
+    """Return p50, p99 and the slowest call, how many were cut short, and how much better p99 is."""
+
+    def told(of: str, number: float, show: Show) -> str:
+        return apart(number, [one.limit for one in row.bounds if one.of == of], show)
+
+    return (
+        told("p50", row.p50_us, microseconds),
+        told("p99", row.p99_us, microseconds),
+        microseconds(row.max_us),
+        "" if row.interrupted is None else f"{row.interrupted:.0%}",
+        told("ratio", row.ratio, times),
+    )
+
+
+def said(row: Latency, bound: Bound) -> str:
+    """Return a bound, and whether it was met."""
+    verdict = "met" if row.is_met(bound) else "missed"
+    if bound.of == "ratio":
+        return f">= {bound.limit:g} x {verdict}"
+    return f"{bound.of} <= {microseconds(bound.limit)} {verdict}"

@@ -6,6 +6,7 @@ sides have a limit of one a day, and have spent it. The floor asks the strategy'
 looks up the day's count.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -74,11 +75,15 @@ def _case(setting: Setting, opened: Collector, peer: peers.Peer, files: frames.F
         "before": 1,
     }
 
+    coming = itertools.cycle(frames.fresh(answer))
+
     def submit() -> str:
-        return opened.submit(picture, answer, prediction_type=frames.TASK).status
+        return opened.submit(picture, next(coming), prediction_type=frames.TASK).status
 
     spend(submit)
     outcome = peer.outcome("registering", **work)
+    if outcome is not None and outcome["uploads"]:
+        raise RuntimeError(f"the peer's limit is not spent: {outcome}")
     scaled = f", to {setting.most[1]}x{setting.most[0]}" if setting.most else ""
     return Case(
         group=f"a limit is spent: {'JPEG' if setting.jpeg else 'array'}, 10 detections",

@@ -1,15 +1,9 @@
-"""What a report says of the machine, and rows for costs that no peer stands beside."""
+"""Rows for costs that no peer stands beside."""
 
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 
 from rich.table import Table
-
-from benchmarks import peers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,20 +29,6 @@ class Row:
     ratio: float
 
 
-def machine() -> dict[str, str]:
-    """Return what the figures were measured on; no name of a host."""
-    return {
-        "cpu": _cpu_model(),
-        "cores": str(os.cpu_count()),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "numpy": version("numpy"),
-        "pillow": version("pillow"),
-        "peer": peers.version(),
-        "load": ", ".join(f"{load:.2f}" for load in os.getloadavg()),
-    }
-
-
 def row_table(group: str, rows: Sequence[Row]) -> Table:
     """Return one group as a table that fits 80 columns."""
     result = Table(title=group, title_justify="left", box=None, pad_edge=False)
@@ -63,12 +43,3 @@ def row_table(group: str, rows: Sequence[Row]) -> Table:
             f"{row.ratio:,.0f} x",
         )
     return result
-
-
-def _cpu_model() -> str:
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or "unknown"

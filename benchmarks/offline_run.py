@@ -105,7 +105,7 @@ def _beside_the_model(root: Path, *, quick: bool) -> list[Comparison]:
                 name=f"{turns * turn:,} JPEGs of {name}",
                 ours=Run(assembly).go_on,
                 floor=BareLoop(folder, decode_and_score).go_on,
-                targets=[Target(1 / 0.9, of="floor")],
+                targets=[Target(1 / 0.9, "floor"), Target(1 / 0.9, "floor", "wall")],
                 calls=turn,
             )
             (one,) = compare([case], quick=quick, rounds=turns)
@@ -158,7 +158,7 @@ def _growing(root: Path, *, quick: bool) -> list[Comparison]:
                 name=f"frames {first:,} to {done:,}",
                 ours=collecting.go_on,
                 floor=runs.once,
-                targets=[Target(1.1, of="floor")],
+                targets=[Target(1.1, "floor"), Target(1.1, "floor", "wall")],
                 calls=short,
             )
             rows += compare([case], quick=False, rounds=turns)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -98,8 +99,8 @@ def interpreter(*, environment: Mapping[str, str] | None = None) -> Iterator[Pee
     Args:
         environment: What its process is told besides, such as addresses of servers.
     """
-    python = os.environ.get(VARIABLE)
-    if not python:
+    python = _python()
+    if python is None:
         yield Peer(None)
         return
     root = str(Path(benchmarks.__file__).parents[1])
@@ -120,8 +121,8 @@ def interpreter(*, environment: Mapping[str, str] | None = None) -> Iterator[Pee
 
 def version() -> str:
     """Return what the peer is, for the head of a report."""
-    python = os.environ.get(VARIABLE)
-    if not python:
+    python = _python()
+    if python is None:
         return f"not run ({VARIABLE} names no interpreter)"
     asked = subprocess.run(  # noqa: S603 - what the user names
         [python, "-c", _VERSIONS], stdout=subprocess.PIPE, text=True, check=False
@@ -129,6 +130,14 @@ def version() -> str:
     if asked.returncode:
         sys.exit(f"{VARIABLE} is {python!r}, which has no {PACKAGE}: install it there")
     return asked.stdout.strip()
+
+
+def _python() -> str | None:
+    """Return the interpreter that is named; None if none is."""
+    python = os.environ.get(VARIABLE)
+    if python and shutil.which(python) is None:
+        sys.exit(f"{VARIABLE} is {python!r}, which is no program: name the peer's interpreter")
+    return python or None
 
 
 def _pipe(pipe: "IO[str] | None") -> "IO[str]":

@@ -3,9 +3,11 @@
 The answer decides whether collection can sit in the inference path: most frames are rejected.
 Upstream decodes every JPEG before it asks a strategy. Ours is the whole of `Collector.submit`, the
 adapter included. The floor reads the confidences and puts each strategy's question to them once,
-and neither looks at the picture nor checks, counts or names anything.
+and neither looks at the picture nor checks, counts or names anything. All sides go round a number
+of predictions that are alike and share nothing, as those of one frame after the other.
 """
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
@@ -76,7 +78,11 @@ def _case(setting: Setting, opened: Collector, peer: peers.Peer, files: frames.F
     size, count = frames.SIZES[setting.size], setting.detections
     answer = response(size, detections=count)
     picture = photograph(size) if setting.jpeg else frames.pixels(size)
-    prediction = frames.arrays(size, detections=count) if setting.typed else answer
+    predictions: Sequence[Detections | Mapping[str, Any]]
+    if setting.typed:
+        predictions = [frames.arrays(size, detections=count) for _ in range(frames.ROUND)]
+    else:
+        predictions = frames.fresh(answer)
     work = {
         "frame": files.jpeg(size) if setting.jpeg else files.array(size),
         "prediction": files.json(f"response-{setting.size}-{count}", answer),
@@ -85,15 +91,18 @@ def _case(setting: Setting, opened: Collector, peer: peers.Peer, files: frames.F
     }
     outcome = peer.outcome("registering", **work)
     task = None if setting.typed else frames.TASK  # as the peer is told it, too
-    ticket = opened.submit(picture, prediction, prediction_type=task)
+    ticket = opened.submit(picture, predictions[0], prediction_type=task)
     if ticket.status != "not_selected":
         raise RuntimeError(f"the frame was not rejected but {ticket.status!r}: {ticket.reason!r}")
+    if outcome is not None and outcome["uploads"]:
+        raise RuntimeError(f"the peer has not rejected the frame: {outcome}")
+    coming, asked = itertools.cycle(predictions), itertools.cycle(predictions)
     return Case(
         group=setting.group,
         name=setting.name,
-        ours=here(lambda: opened.submit(picture, prediction, prediction_type=task)),
+        ours=here(lambda: opened.submit(picture, next(coming), prediction_type=task)),
         peer=peer.side("registering", **work),
-        floor=here(_floor(prediction, setting.strategies)),
+        floor=here(_floor(asked, setting.strategies)),
         targets=setting.targets,
         outputs={
             "our decision": ticket.status,
@@ -102,11 +111,14 @@ def _case(setting: Setting, opened: Collector, peer: peers.Peer, files: frames.F
     )
 
 
-def _floor(prediction: Detections | Mapping[str, Any], strategies: int) -> Callable[[], object]:
+def _floor(
+    predictions: Iterator[Detections | Mapping[str, Any]], strategies: int
+) -> Callable[[], object]:
     """Return the bare questions: of four strategies, two look at every confidence."""
     questions = sum(number % 4 in (0, 2) for number in range(strategies))
 
     def ask() -> int:
+        prediction = next(predictions)
         if isinstance(prediction, Detections):
             confidence = prediction.confidence
         else:

@@ -43,13 +43,16 @@ def prepare(  # noqa: PLR0913 - settings, passed by name
     """
     import numpy as np
 
-    picture, numbers = np.load(Path(frame)), count(first, frames)
+    picture, numbers = np.load(Path(frame)), count(first, frames + 1)
     text = Path(prediction).read_text(encoding="utf-8")
 
     def outcome() -> object:
-        pictures = marked_jpegs(picture, next(numbers), frames)
+        begin_with, *pictures = marked_jpegs(picture, next(numbers), frames + 1)
         answers = [json.loads(text) for _ in pictures]  # coordinates are scaled in place
         taken = []
+        with middleware(document, project=project, queue_size=_QUEUE) as first_of_all:
+            # What is loaded then is no part of a burst; leaving waits until it is delivered.
+            first_of_all.register(begin_with, json.loads(text), prediction_type)
         middle = middleware(document, project=project, queue_size=_QUEUE)
         start = time.perf_counter()
         with middle:

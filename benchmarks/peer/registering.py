@@ -18,6 +18,7 @@ from benchmarks.peer import Work
 
 API_KEY = "benchmark"  # not a key: nobody is asked
 MODEL_ID = "benchmark/1"
+ROUND = 32  # predictions that are gone round, as ours are
 _NUMBERS = itertools.count(1)
 
 
@@ -46,13 +47,16 @@ def prepare(  # noqa: PLR0913, PLR0917 - settings, passed by name
 
     path, requests = Path(frame), _Requests()
     picture = np.load(path) if path.suffix == ".npy" else path.read_bytes()
-    answer = json.loads(Path(prediction).read_text(encoding="utf-8"))
+    text = Path(prediction).read_text(encoding="utf-8")
+    answer = json.loads(text)
+    coming = itertools.cycle([json.loads(text) for _ in range(ROUND)])
     register = middleware(document).register
 
     is_scaled = "max_image_size" in document
 
     def call() -> None:
-        register(picture, _copied(answer) if is_scaled else answer, prediction_type)
+        one = next(coming)
+        register(picture, _copied(one) if is_scaled else one, prediction_type)
 
     def outcome() -> object:
         with requests.kept() as found:

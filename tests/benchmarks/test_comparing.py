@@ -9,13 +9,13 @@ from rich.console import Console
 from benchmarks.comparing import (
     Case,
     Cost,
+    Ratio,
     Target,
     compare,
     comparison_table,
     here,
-    microseconds,
-    part,
 )
+from benchmarks.showing import apart, microseconds, part, times
 
 
 def side(*cpu_us):
@@ -56,13 +56,14 @@ def test_medians_quartiles_and_the_best_of_the_rounds_are_kept():
     assert 3 == figures.calls
 
 
-def test_a_ratio_is_made_within_a_round():
+def test_a_ratio_is_made_within_a_round_and_keeps_its_spread():
     # In the second round the machine was ten times as busy, for both sides alike.
-    case = replace(CASE, ours=side(0.0, 10.0, 100.0, 10.0), peer=side(0.0, 40.0, 400.0, 20.0))
-    result = found(case)
+    mine = side(0.0, 16.0, 160.0, 16.0, 16.0, 16.0)
+    theirs = side(0.0, 64.0, 640.0, 32.0, 32.0, 128.0)
+    result = found(replace(CASE, ours=mine, peer=theirs), rounds=5)
 
-    assert {"peer": 0.25} == pytest.approx(result.cpu_of)
-    assert {"peer": 0.25} == pytest.approx(result.wall_of)
+    expected = {"peer": Ratio(median=0.25, quartiles=(0.25, 0.5))}
+    assert expected == result.cpu_of == result.wall_of
 
 
 def test_sides_have_their_turns_one_after_the_other():
@@ -127,7 +128,8 @@ def test_a_table_fits_80_columns_and_shows_both_times():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.5, "0.5 µs"), (999.0, "999 µs"), (1500.0, "1.5 ms"), (2e6, "2 s")]
+    ("value", "text"),
+    [(0.5, "0.5 µs"), (999.0, "999 µs"), (999.7, "1 ms"), (1500.0, "1.5 ms"), (2e6, "2 s")],
 )
 def test_a_time_has_a_unit_that_suits_it(value, text):
     assert text == microseconds(value)
@@ -136,3 +138,35 @@ def test_a_time_has_a_unit_that_suits_it(value, text):
 @pytest.mark.parametrize(("ratio", "text"), [(1.25, "1.25 x"), (0.1, "0.10 x"), (0.001, "1/1,000")])
 def test_a_small_ratio_is_one_part_in_so_many(ratio, text):
     assert text == part(ratio)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"), [(1250.1, "1,250.1 x"), (0.96, "1.0 x"), (0.5, "0.50 x"), (0.001, "1/1,000")]
+)
+def test_what_is_worse_is_a_part(ratio, text):
+    assert text == times(ratio)
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "show", "text"),
+    [
+        (4.998, 5.0, microseconds, "4.998 µs"),
+        (4.9, 5.0, microseconds, "4.9 µs"),
+        (5.0, 5.0, microseconds, "5 µs"),
+        (5.0000001, 5.0, microseconds, "5 µs"),  # digits have an end
+        (1 / 299.8, 1 / 300, part, "1/299.8"),
+        (1 / 299.98, 1 / 300, part, "1/299.98"),
+        (1.0004, 1.0, part, "1.0004 x"),
+        (19.96, 20.0, times, "19.96 x"),
+    ],
+)
+def test_a_value_is_told_from_its_limit(value, limit, show, text):
+    assert text == apart(value, [limit], show)
+
+
+def test_a_table_tells_a_value_from_its_limit():
+    targets = [Target(5.0, "µs"), Target(1 / 300, "peer")]
+    text = shown(found(replace(CASE, ours=side(4.998), peer=side(1499.0), targets=targets)))
+
+    assert "4.998 µs" in text
+    assert "1/299.9" in text

@@ -41,6 +41,16 @@ def test_an_interpreter_without_the_peer_is_named(capfd):
     assert "PackageNotFoundError" in capfd.readouterr().err
 
 
+def test_an_interpreter_that_is_not_there_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv(peers.VARIABLE, str(tmp_path / "python"))
+    message = r"AL_BENCH_PEER_PYTHON is '.*python', which is no program: name the peer's interp"
+
+    with pytest.raises(SystemExit, match=message):
+        peers.version()
+    with pytest.raises(SystemExit, match=message), peers.interpreter():
+        pass
+
+
 @pytest.mark.usefixtures("somebody")
 def test_what_fails_there_is_shown_here():
     message = r"(?s)the peer failed:\n.*No module named 'benchmarks.peer.nothing'"

@@ -1,6 +1,7 @@
 """What is asked with: the same frames each time, and cases that do what they say."""
 
 import importlib
+import sys
 
 import numpy as np
 import pytest
@@ -27,6 +28,14 @@ def test_a_photograph_is_the_same_each_time():
 
     assert first == frames.photograph(SMALL)
     assert (48, 64, 3) == frames.pixels(SMALL).shape
+
+
+def test_without_photographs_it_is_said_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    frames.photograph.cache_clear()
+
+    with pytest.raises(SystemExit, match=r"are photographs of scikit-image .*: pip install scikit"):
+        frames.photograph(SMALL)
 
 
 @pytest.mark.parametrize("count", [0, 3])
