@@ -386,6 +386,23 @@ class TestScaling:
         assert encoded.image_size == scaled_size(3841, 2161, limit)
         assert difference.mean() < 2
 
+    @pytest.mark.parametrize(
+        ("orientation", "limit", "decoded"),
+        [
+            (1, (1080, 1920), (1920, 1080)),
+            (1, (640, 640), (960, 540)),
+            (1, (1081, 1921), (3840, 2160)),
+            (6, (1920, 1080), (1920, 1080)),
+        ],
+    )
+    def test_a_jpeg_is_decoded_no_larger_than_it_has_to_be(
+        self, loads: list[Any], orientation: int, limit: Any, decoded: Any
+    ) -> None:
+        data = save(PIL.Image.new("RGB", (3840, 2160)), exif=exif_with(orientation))
+        encode(data, EncodingRules(max_image_size=limit))
+
+        assert {decoded} == {entry.size for entry in loads}
+
     def test_scaling_averages_all_pixels_and_does_not_alias(self) -> None:
         stripes = np.zeros((300, 300, 3), np.uint8)
         stripes[:, ::2] = 255

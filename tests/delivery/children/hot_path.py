@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 WARM_UP = 20
 CALLS = 200
@@ -128,10 +129,12 @@ def main():
         }
     )
     array = np.zeros((48, 64, 3), dtype=np.uint8)
-    images = [sample_jpeg(), array]
+    path = Path(f"{directory}.jpg")
+    path.write_bytes(sample_jpeg())
+    images = [sample_jpeg(), array, path]
     prediction = sample_detections(3)
     for n in range(WARM_UP):  # the first calls of a thread may take a lock, and import
-        collector.submit(images[n % 2], prediction)
+        collector.submit(images[n % len(images)], prediction)
     collector.flush(60.0)
     if kind == "full":  # its thread is held up in the middle of a group
         gate = threading.Event()
@@ -144,7 +147,7 @@ def main():
     mark()
     for n in range(CALLS):
         watched["on"] = not MARKED
-        ticket = collector.submit(images[n % 2], prediction)
+        ticket = collector.submit(images[n % len(images)], prediction)
         watched["on"] = False
         statuses[ticket.reason or ticket.status] += 1
     mark()
