@@ -48,8 +48,8 @@ class Candidate:
             name=entry_point.name,
             module=entry_point.value,
             obtain=entry_point.load,
-            distribution=None if distribution is None else distribution.name,
-            version=None if distribution is None else distribution.version,
+            distribution=_stated(distribution, "Name"),
+            version=_stated(distribution, "Version"),
             requirements=() if distribution is None else tuple(distribution.requires or ()),
         )
 
@@ -221,3 +221,9 @@ def _live(line: str) -> bool:
         return True
     marker = Requirement(line).marker
     return marker is None or marker.evaluate({"extra": ""})
+
+
+def _stated(distribution: Distribution | None, key: str) -> str | None:
+    """Return a field of the metadata; None without one, which `Distribution.name` no longer is."""
+    stated = None if distribution is None else distribution.metadata.get_all(key)
+    return stated[0] if stated else None

@@ -88,7 +88,7 @@ MUTATIONS = {
         "lease_row",
         "number = {_PICK[pick]}",
         """number = (SELECT number FROM delivery
-            WHERE sink = ?3 AND state = 0 AND due <= ?4 ORDER BY due, number LIMIT 1)""",
+            WHERE sink = :sink AND state = 0 AND due <= :now ORDER BY due, number LIMIT 1)""",
     ),
     "a lease is not given back": (Deliveries, "put_back", "owner=None, ", ""),
     "attempts are forgotten": (

@@ -84,9 +84,9 @@ class Agenda:
         with translated(self._directory), self._database.read() as tx:
             rows = tx.execute(
                 """SELECT sink, state, CASE WHEN owner IS NOT NULL THEN NULL
-                    WHEN tries = 0 THEN min(due, ?2) ELSE due END
-                FROM delivery JOIN item USING (number) WHERE item_id = ?1 ORDER BY sink""",
-                (item_id, self._clock.time()),
+                    WHEN tries = 0 THEN min(due, ?) ELSE due END
+                FROM delivery JOIN item USING (number) WHERE item_id = ? ORDER BY sink""",
+                (self._clock.time(), item_id),
             ).fetchall()
         if not rows:
             return None

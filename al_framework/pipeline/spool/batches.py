@@ -46,11 +46,12 @@ def take_place(
     fits = has_room(places + _others(tx, key, sinks), max_images)
     if fits or abs(now - used_at) > _NOTE_EVERY_S:
         # Only where there is a limit does anybody care how much a batch holds.
+        taken = (int(fits), None if max_images is None else now)
         tx.execute(
             """INSERT INTO batch (workspace, project, name, places, used_at)
-            VALUES (?1, ?2, ?3, ?4, coalesce(?5, 0)) ON CONFLICT DO UPDATE
-            SET places = places + ?4, used_at = coalesce(?5, used_at)""",
-            (*key.columns, int(fits), None if max_images is None else now),
+            VALUES (?, ?, ?, ?, coalesce(?, 0)) ON CONFLICT DO UPDATE
+            SET places = places + ?, used_at = coalesce(?, used_at)""",
+            (*key.columns, *taken, *taken),
         )
     return fits
 

@@ -123,9 +123,9 @@ class DeadLetters:
             rows = tx.execute(
                 f"""SELECT item_id, file, offset, image_bytes, meta_bytes, sink, result, attempts,
                     {_ENDED}, batch_name FROM delivery JOIN item USING (number)
-                WHERE state = {DEAD} AND (?1 IS NULL OR sink = ?1)
-                ORDER BY {_ENDED}, number, sink LIMIT ?2""",  # noqa: S608 - constants
-                (sink, -1 if limit is None else limit),
+                WHERE state = {DEAD} AND (:sink IS NULL OR sink = :sink)
+                ORDER BY {_ENDED}, number, sink LIMIT :limit""",  # noqa: S608 - constants
+                {"sink": sink, "limit": -1 if limit is None else limit},
             ).fetchall()
         return tuple(self._letter(row) for row in rows)
 
@@ -249,9 +249,9 @@ class DeadLetters:
         with translated(self._files.directory), self._database.read() as tx:
             rows = tx.execute(
                 f"""SELECT item_id FROM delivery JOIN item USING (number)
-                WHERE state = {DEAD} AND (?1 IS NULL OR sink = ?1)
+                WHERE state = {DEAD} AND (:sink IS NULL OR sink = :sink)
                 GROUP BY number ORDER BY min({_ENDED}), number""",  # noqa: S608 - constants
-                (sink,),
+                {"sink": sink},
             ).fetchall()
         wanted = None if item_ids is None else set(item_ids)
         names = [item_id for (item_id,) in rows if wanted is None or item_id in wanted]

@@ -109,8 +109,8 @@ def note_stored(tx: sqlite3.Connection, lease: Lease, status: object) -> None:
     certain = status == "created" or (status == "duplicate" and lease.tries > 1)
     tx.execute(
         """UPDATE delivery
-        SET stored = ?1 OR (state = ?2 AND (checkpoint <> '{}' OR tries > refusals))
-        WHERE number = ?3 AND sink = ?4""",
+        SET stored = ? OR (state = ? AND (checkpoint <> '{}' OR tries > refusals))
+        WHERE number = ? AND sink = ?""",
         (certain, DEAD, lease.number, lease.sink),
     )
 

@@ -10,17 +10,17 @@ from typing import Any, Literal, TypeAlias
 from al_framework.pipeline.spool.records import Lease, Place
 
 Pick: TypeAlias = Literal["any", "suspect", "named"]
-_FREE = "FROM delivery WHERE sink = ?3 AND state = 0 AND owner IS NULL"
+_FREE = "FROM delivery WHERE sink = :sink AND state = 0 AND owner IS NULL"
 _FIRST = "ORDER BY due, number LIMIT 1"
 # In these words, so that SQLite finds suspects and fresh ones by indexes of their own.
 _PICK: Mapping[Pick, str] = {
     # What was never tried waits for no date, see `Agenda`; only where nothing else is due is it
     # asked for, so that datapoints of all processes have their turn.
-    "any": f"""coalesce((SELECT number {_FREE} AND due <= ?4 {_FIRST}),
+    "any": f"""coalesce((SELECT number {_FREE} AND due <= :now {_FIRST}),
         (SELECT number {_FREE} AND tries = 0 {_FIRST}))""",
-    "suspect": f"(SELECT number {_FREE} AND due <= ?4 AND crashes > 0 {_FIRST})",
-    "named": f"""(SELECT number {_FREE} AND (due <= ?4 OR tries = 0)
-        AND number = (SELECT number FROM item WHERE item_id = ?6))""",  # noqa: S608 - constant
+    "suspect": f"(SELECT number {_FREE} AND due <= :now AND crashes > 0 {_FIRST})",
+    "named": f"""(SELECT number {_FREE} AND (due <= :now OR tries = 0)
+        AND number = (SELECT number FROM item WHERE item_id = :item_id))""",  # noqa: S608 - constant
 }
 
 
@@ -56,20 +56,20 @@ def lease_row(
         item_id: That datapoint.
     """
     row = tx.execute(
-        f"""UPDATE delivery SET owner = ?1, lease_until = ?2, tries = tries + 1,
-            due = min(due, ?4),
-            active_at = CASE WHEN attempts = 0 THEN ?5 ELSE active_at END
-        WHERE sink = ?3 AND number = {_PICK[pick]}
+        f"""UPDATE delivery SET owner = :owner, lease_until = :until, tries = tries + 1,
+            due = min(due, :now),
+            active_at = CASE WHEN attempts = 0 THEN :active_s ELSE active_at END
+        WHERE sink = :sink AND number = {_PICK[pick]}
         RETURNING number, attempts, tries, faults, checkpoint, crashes, active_at,
             refusals""",  # noqa: S608 - one of ours
-        (
-            claim.owner,
-            claim.until,
-            claim.sink,
-            claim.now,
-            claim.active_s,
-            *((item_id,) if pick == "named" else ()),
-        ),
+        {
+            "owner": claim.owner,
+            "until": claim.until,
+            "sink": claim.sink,
+            "now": claim.now,
+            "active_s": claim.active_s,
+            "item_id": item_id,
+        },
     ).fetchone()
     return None if row is None else _read(tx, row, sink=claim.sink, owner=claim.owner)
 

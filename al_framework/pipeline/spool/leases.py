@@ -284,9 +284,10 @@ class Deliveries(Agenda):
                 # What was never tried was put off by nobody: its writer's clock is ahead of ours,
                 # and it would come after all that others bring for as long as that.
                 tx.execute(
-                    """UPDATE delivery SET due = ?1 WHERE sink = ?2 AND state = 0 AND due > ?1
-                    AND (due > ?3 OR tries = 0)""",
-                    (now, sink, now + MAX_DELAY_S),
+                    """UPDATE delivery SET due = :now
+                    WHERE sink = :sink AND state = 0 AND due > :now
+                        AND (due > :latest OR tries = 0)""",
+                    {"now": now, "sink": sink, "latest": now + MAX_DELAY_S},
                 )
             adopt_orphans(tx, self._life())
 

@@ -34,7 +34,7 @@ def end_life(tx: sqlite3.Connection, life: int) -> None:
     if any(pending for _, pending in _pending(tx, life)):
         tx.execute("UPDATE life SET process = ? WHERE life = ?", (_ENDED, life))
         return
-    tx.execute("DELETE FROM life WHERE life = ?1 OR heir = ?1", (life,))
+    tx.execute("DELETE FROM life WHERE ? IN (life, heir)", (life,))
     tx.execute("DELETE FROM tally WHERE life = ?", (life,))
 
 
@@ -51,7 +51,7 @@ def adopt_orphans(tx: sqlite3.Connection, life: int) -> None:
                 add_to_tally(tx, life, sink, "recovered", pending)
         tx.execute("DELETE FROM tally WHERE life = ?", (other,))
         tx.execute(
-            "UPDATE life SET heir = ?1, process = ?2 WHERE life = ?3 OR heir = ?3",
+            "UPDATE life SET heir = ?, process = ? WHERE ? IN (life, heir)",
             (life, _ENDED, other),
         )
     tx.execute(

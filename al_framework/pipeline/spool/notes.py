@@ -14,7 +14,7 @@ def read_note(tx: sqlite3.Connection, name: str) -> int:
 def add_to_note(tx: sqlite3.Connection, name: str, count: int = 1) -> None:
     """Add to a number."""
     tx.execute(
-        """INSERT INTO note (name, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE
-        SET value = CAST(value AS INTEGER) + ?2""",
-        (name, count),
+        """INSERT INTO note (name, value) VALUES (:name, :count) ON CONFLICT DO UPDATE
+        SET value = CAST(value AS INTEGER) + :count""",
+        {"name": name, "count": count},
     )

@@ -16,7 +16,7 @@ from al_framework.pipeline.spool.groupfile import read_group, scan_group, sync_d
 from al_framework.pipeline.spool.items import decode_meta
 
 KEEP_DAMAGED_S = 14 * 86400.0
-_KNOWN = "SELECT 1 FROM item WHERE item_id = ?1 UNION ALL SELECT 1 FROM seen WHERE item_id = ?1"
+_KNOWN = "SELECT 1 FROM item WHERE item_id = ? UNION ALL SELECT 1 FROM seen WHERE item_id = ?"
 _LOG = logging.getLogger(__name__)
 
 
@@ -111,6 +111,6 @@ def _is_known(tx: sqlite3.Connection, meta: bytes) -> bool:
     try:
         values, _, _ = decode_meta(meta)
         item_id = str(values["item_id"])
-        return tx.execute(_KNOWN, (item_id,)).fetchone() is not None
+        return tx.execute(_KNOWN, (item_id, item_id)).fetchone() is not None
     except (LookupError, TypeError, ValueError):  # no datapoint of ours
         return True

@@ -184,8 +184,8 @@ def dead_of(tx: sqlite3.Connection, item_id: str, sink: str | None) -> list[tupl
     """Return datapoint, sink and life of the dead deliveries of a datapoint."""
     return tx.execute(
         f"""SELECT number, sink, life FROM delivery JOIN item USING (number)
-        WHERE item_id = ?1 AND state = {DEAD} AND (?2 IS NULL OR sink = ?2)""",  # noqa: S608 - constant
-        (item_id, sink),
+        WHERE item_id = :item_id AND state = {DEAD} AND (:sink IS NULL OR sink = :sink)""",  # noqa: S608 - constant
+        {"item_id": item_id, "sink": sink},
     ).fetchall()
 
 

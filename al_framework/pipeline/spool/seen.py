@@ -66,8 +66,9 @@ def find_frames(tx: sqlite3.Connection, frame_id: str, *, limit: int) -> tuple[F
     rows = tx.execute(f"{_FOUND} WHERE frame_id = ? LIMIT ?", (frame_id, limit)).fetchall()
     if not rows and frame_id:
         rows = tx.execute(
-            f"{_FOUND} WHERE substr(frame_id, -length(?1)) = ?1 ORDER BY source, frame_id LIMIT ?2",
-            (frame_id, limit),
+            f"""{_FOUND} WHERE substr(frame_id, -length(:end)) = :end
+            ORDER BY source, frame_id LIMIT :limit""",
+            {"end": frame_id, "limit": limit},
         ).fetchall()
     return tuple(_found(tx, row) for row in rows)
 

@@ -394,7 +394,10 @@ def parent(make_spool, candidate):
     spool.accept([candidate("1")])
     spool.stats()
     spool._ledger.used("a", 0.0)
-    return spool
+    yield spool
+    for one in listeners(spool):
+        for connection in one._inherited:  # a child would leave them open for good
+            connection.close()
 
 
 def listeners(spool):
