@@ -164,7 +164,7 @@ def main() -> None:
             raise
         from al_framework.api._faults import text_of
 
-        click.echo(f"error: {text_of(exc)}", err=True)  # of a plugin's class, perhaps
+        click.echo(f"Error: {text_of(exc)}", err=True)  # of a plugin's class, perhaps
         sys.exit(status)
 
 

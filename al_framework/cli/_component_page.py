@@ -14,6 +14,7 @@ from al_framework.cli._examples import example_value
 from al_framework.host import Registration
 
 _REQUIRED = "required"
+_FORMATS = {"password": "secret", "directory-path": "directory", "file-path": "file"}
 # Where an entry of each kind stands in the file, and whether it is an item of a list.
 _PLACES: Mapping[str, tuple[tuple[str, ...], bool]] = {
     "source": (("sources:",), True),
@@ -140,7 +141,8 @@ def _plain_words(field: Mapping[str, Any], definitions: Mapping[str, Any]) -> st
         return f"list of {type_words(items, definitions)}" if items else "list"
     if word == "object":
         return "mapping"
-    word = {"password": "secret"}.get(field.get("format", ""), field.get("format", word))
+    spelt = field.get("format", word)
+    word = _FORMATS.get(spelt, spelt)
     return f"{word}{_range_words(field)}"
 
 

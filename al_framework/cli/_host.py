@@ -75,7 +75,7 @@ def read_switches(file: Path | None) -> PluginsModel:
     except ConfigurationError as exc:
         if file is not None:
             raise
-        click.echo(f"warning: its plugins section is left out: {exc}", err=True)
+        click.echo(f"Warning: its plugins section is left out: {exc}", err=True)
         return PluginsModel()
 
 

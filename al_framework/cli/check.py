@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 from rich.console import Console
@@ -17,6 +18,7 @@ from al_framework.config.roboflow_document import BatchingStrategyModel
 
 EXIT_PLUGINS = 1
 EXIT_FAULTS = 2
+_PATHS = MappingProxyType({"directory-path": "directory", "file-path": "file"})
 
 
 @click.command()
@@ -25,7 +27,8 @@ EXIT_FAULTS = 2
 def check(ctx: click.Context, file: Path) -> None:
     """Check FILE (al.yaml) against the installed plugins, and show what it would do.
 
-    Nothing is started: no picture, model or network is touched.
+    Nothing is started: no picture, model or network is touched. Warnings, such as of a directory
+    that is still missing, change no status.
 
     Exit status: 0 it can be used, 1 a plugin is broken and --strict-plugins was given, 2 it has
     faults; all of them are listed.
@@ -41,9 +44,11 @@ def check(ctx: click.Context, file: Path) -> None:
         ctx.exit(EXIT_FAULTS)
     strict = strict_plugins(ctx)
     for problem in host.problems:
-        click.echo(f"{'error' if strict else 'warning'}: {problem}", err=True)
+        click.echo(f"{'Error' if strict else 'Warning'}: {problem}", err=True)
     if strict and host.problems:
         ctx.exit(EXIT_PLUGINS)
+    for text in _missing_paths(configuration):
+        click.echo(f"Warning: {text}", err=True)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(Text.assemble(configuration.origin, ": ", ("ok", "bold green")))
     for title, value in _overview(configuration):
@@ -55,20 +60,23 @@ class _Cautions(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one line."""
-        click.echo(f"warning: {record.getMessage()}", err=True)
+        click.echo(f"Warning: {record.getMessage()}", err=True)
 
 
 @contextmanager
 def _cautions_shown() -> Iterator[None]:
     """Show what is otherwise logged about a configuration: here somebody asks for it."""
     logger, cautions = logging.getLogger("al_framework.config"), _Cautions(logging.WARNING)
-    propagates, logger.propagate = logger.propagate, False  # each is said once, with -v as well
+    before = logger.propagate, logger.level
+    logger.propagate = False  # each is said once, with -v as well
+    logger.setLevel(logging.WARNING)  # without -v the root's level would drop them unseen
     logger.addHandler(cautions)
     try:
         yield
     finally:
         logger.removeHandler(cautions)
-        logger.propagate = propagates
+        logger.propagate = before[0]
+        logger.setLevel(before[1])
 
 
 def _check_extras(configuration: Configuration) -> None:
@@ -79,6 +87,34 @@ def _check_extras(configuration: Configuration) -> None:
         except MissingExtraError as exc:
             fault = Fault(path="limits.ledger", message=str(exc))
             raise ConfigurationError([fault], origin=configuration.origin) from None
+
+
+def _missing_paths(configuration: Configuration) -> Iterator[str]:
+    """Yield a sentence for each option whose file or directory a run would look for in vain.
+
+    An option says what it names by its JSON schema: ``format`` is ``file-path`` or
+    ``directory-path``, as pydantic's own types of these names have it.
+    """
+    predictor = () if configuration.predictor is None else (configuration.predictor,)
+    for entry in (*configuration.sources, *predictor):
+        for option, field in type(entry.options).model_fields.items():
+            extra, value = field.json_schema_extra, getattr(entry.options, option)
+            what = _PATHS.get(str(extra.get("format"))) if isinstance(extra, dict) else None
+            if what is not None and _is_missing(configuration.base_dir, value):
+                # Not which: what came from the environment may be a secret.
+                yield (
+                    f"{entry.kind} {entry.name!r}: the {what} that {option} names does not exist:"
+                    f" create it or correct {option} before al run"
+                )
+
+
+def _is_missing(base_dir: Path, path: object) -> bool:
+    if not isinstance(path, str | Path):
+        return False
+    try:
+        return not (base_dir / Path(path).expanduser()).exists()
+    except (OSError, RuntimeError):  # not to be known from here: a run says what is wrong
+        return False
 
 
 def _print_faults(error: ConfigurationError) -> None:

@@ -32,6 +32,7 @@ class DirectoryOptions(Options):
         min_length=1,
         description="Directory of the pictures; a relative path starts at the configuration file.",
         examples=["frames"],
+        json_schema_extra={"format": "directory-path"},
     )
     pattern: str | tuple[str, ...] = Field(
         default=_PICTURES,

@@ -36,6 +36,7 @@ class OnnxOptions(Options):
         min_length=1,
         description="The ONNX file; a relative path starts at the configuration file.",
         examples=["model.onnx"],
+        json_schema_extra={"format": "file-path"},
     )
     decoder: Literal["nanodet", "yolov8"] | None = Field(
         default=None,

@@ -218,20 +218,20 @@ CASES = {
     "source directory missing": Case(
         arrange=no_directory,
         status=1,
-        message="error: source 'cam' (plugin 'local') could not start: the directory "
+        message="Error: source 'cam' (plugin 'local') could not start: the directory "
         "'{dir}/frames' does not exist: did you mean 'framez'",
     ),
     "source directory empty": Case(
         arrange=empty_directory,
         status=1,
-        message="error: source 'cam' (plugin 'local') could not start: no file in '{dir}/frames' "
+        message="Error: source 'cam' (plugin 'local') could not start: no file in '{dir}/frames' "
         "matches '*.jpg', '*.jpeg', '*.png', '*.webp', '*.bmp', '*.tif', '*.tiff': it is empty: "
         "correct path or put pictures there",
     ),
     "source directory is a file": Case(
         arrange=file_instead_of_directory,
         status=1,
-        message="error: source 'cam' (plugin 'local') could not start: '{dir}/frames' is a file, "
+        message="Error: source 'cam' (plugin 'local') could not start: '{dir}/frames' is a file, "
         "not a directory: set path to the directory that holds it",
     ),
     "truncated picture": Case(
@@ -300,32 +300,32 @@ CASES = {
     "model file missing": Case(
         arrange=no_model,
         status=1,
-        message="error: predictor 'onnx' (plugin 'onnx') could not start: there is no model file "
+        message="Error: predictor 'onnx' (plugin 'onnx') could not start: there is no model file "
         "'{dir}/modle.onnx': did you mean 'model.onnx'",
     ),
     "model is not ONNX": Case(
         arrange=no_onnx,
         status=1,
-        message="error: predictor 'onnx' (plugin 'onnx') could not start: the model file "
+        message="Error: predictor 'onnx' (plugin 'onnx') could not start: the model file "
         "'{dir}/model.onnx' is not an ONNX model: it starts with b'GIF89a a'; export the model to "
         "ONNX",
     ),
     "output is a file": Case(
         arrange=file_instead_of_output,
         status=1,
-        message="error: sink 'directory' (plugin 'local') could not start: the directory "
+        message="Error: sink 'directory' (plugin 'local') could not start: the directory "
         "'{dir}/collected' cannot be ",
     ),
     "output below a file": Case(
         arrange=file_in_the_way_of_the_output,
         status=1,
-        message="error: sink 'directory' (plugin 'local') could not start: the directory "
+        message="Error: sink 'directory' (plugin 'local') could not start: the directory "
         "'{dir}/results/today' cannot be created: '{dir}/results",
     ),
     "spool below a file": Case(
         arrange=file_instead_of_spool,
         status=1,
-        message="error: spool '{dir}/.al/line': [Errno 20] Not a directory: '{dir}/.al/line'; "
+        message="Error: spool '{dir}/.al/line': [Errno 20] Not a directory: '{dir}/.al/line'; "
         "check that the directory exists, is writable, and lies on a healthy local disk",
     ),
 }
@@ -421,7 +421,7 @@ def test_a_missing_extra_is_one_sentence_that_names_it(al, fine, monkeypatch):
 
     assert result.status == 1
     assert result.err == (
-        "error: predictor 'onnx' (plugin 'onnx') could not start: the package 'onnxruntime' is not "
+        "Error: predictor 'onnx' (plugin 'onnx') could not start: the package 'onnxruntime' is not "
         "installed: run pip install 'al-framework[onnx]'\n"
     )
 
@@ -434,7 +434,7 @@ def test_a_missing_extra_of_a_source_is_named_too(al, fine, monkeypatch):
 
     assert result.status == 1
     assert result.err == (
-        "error: source 'cam' (plugin 'video') could not start: the package 'av' is not installed: "
+        "Error: source 'cam' (plugin 'video') could not start: the package 'av' is not installed: "
         "run pip install 'al-framework[video]'\n"
     )
 

@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 import al_framework_local
+import al_framework_onnx
 import al_framework_roboflow
 from al_framework.api import hookimpl
 from al_framework.cli.check import check
@@ -73,6 +74,7 @@ PLUGINS = {"local": al_framework_local, "roboflow": al_framework_roboflow}
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "frames").mkdir()
 
     def invoke(text, *, name="al.yaml", plugins=None, strict=False):
         if text is not None:
@@ -122,10 +124,47 @@ def test_a_secret_in_the_file_is_warned_of_once(run):
 
     assert result.exit_code == 0, result.output
     assert result.stderr == (
-        "warning: sinks[0].api_key: a secret stands in the file itself: write ${NAME} for a"
+        "Warning: sinks[0].api_key: a secret stands in the file itself: write ${NAME} for a"
         " variable of the environment, or file:PATH\n"
     )
     assert "abcdefgh" not in result.output
+
+
+@pytest.mark.parametrize("verbose", [(), ("-v",)], ids=["plain", "verbose"])
+def test_the_command_warns_of_a_secret_however_much_it_logs(desk, verbose):
+    desk.add_frames(1)
+    desk.write(more="  - {type: roboflow, workspace: w, project: p, api_key: abcdefgh}\n")
+    result = desk.call(*verbose, "check")
+
+    assert result.status == 0
+    assert result.err.count("Warning: sinks[1].api_key: a secret stands in the file itself") == 1
+    assert len(result.err.splitlines()) == 1
+    assert "abcdefgh" not in result.out + result.err
+
+
+def test_what_a_run_would_look_for_in_vain_is_warned_of(run, tmp_path):
+    text = f"{GOOD}predictor: {{type: onnx, model: model.onnx}}\n"
+    plugins = {**PLUGINS, "onnx": al_framework_onnx}
+    (tmp_path / "frames").rmdir()
+    before = run(text, plugins=plugins)
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "model.onnx").touch()
+    after = run(text, plugins=plugins)
+
+    assert (before.exit_code, after.exit_code) == (0, 0)
+    assert before.stderr == (
+        "Warning: source 'cam': the directory that path names does not exist: create it or correct"
+        " path before al run\n"
+        "Warning: predictor 'onnx': the file that model names does not exist: create it or correct"
+        " model before al run\n"
+    )
+    assert after.stderr == ""
+
+
+def test_a_path_that_cannot_be_looked_at_is_left_to_the_run(run):
+    result = run(GOOD.replace("path: frames", "path: '~nobody-of-that-name/frames'"))
+
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 def test_a_disabled_document_without_sources_is_ok(run):
@@ -178,14 +217,14 @@ def test_a_broken_plugin_beside_a_good_file_is_a_warning(run):
     result = run(GOOD, plugins={**PLUGINS, "broken": BrokenPlugin()})
 
     assert result.exit_code == 0
-    assert result.stderr.startswith("warning: plugin 'broken': al_register_sinks: it failed with")
+    assert result.stderr.startswith("Warning: plugin 'broken': al_register_sinks: it failed with")
 
 
 def test_a_broken_plugin_is_an_error_if_plugins_must_be_sound(run):
     result = run(GOOD, plugins={**PLUGINS, "broken": BrokenPlugin()}, strict=True)
 
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: plugin 'broken': al_register_sinks: it failed with")
+    assert result.stderr.startswith("Error: plugin 'broken': al_register_sinks: it failed with")
     assert result.stdout == ""
 
 

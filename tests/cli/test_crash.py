@@ -97,7 +97,7 @@ def test_a_run_killed_in_front_of_any_frame_is_completed_by_the_next(gated, numb
     assert second.status == 0
     counts = second.summary["counts"]
     assert counts["skipped"] + counts["accepted"] == COUNT
-    assert counts["skipped"] >= (number // 16) * 16
+    assert counts["skipped"] >= number - 15  # with its 16th frame a group is committed, or sooner
     check_complete(gated)
 
 

@@ -343,7 +343,7 @@ def test_an_export_into_a_file_is_refused(refused, desk):
 
     assert result.status == 1
     assert result.err == (
-        "error: export to 'out': File exists; make room there, or give another directory\n"
+        "Error: export to 'out': File exists; make room there, or give another directory\n"
     )
 
 

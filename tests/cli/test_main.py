@@ -4,6 +4,7 @@ import sys
 import threading
 import types
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import click
 import pytest
@@ -11,6 +12,8 @@ import pytest
 from al_framework import cli
 from al_framework.api import AlFrameworkError, ConfigurationError, Fault
 from al_framework.cli._signals import stop_on_signal
+
+ROOT = Path(__file__).parents[2]
 
 
 def announce(monkeypatch, **commands):
@@ -172,7 +175,33 @@ def test_our_errors_become_one_message_and_a_status(al, monkeypatch, error, stat
     result = al("fails")
 
     assert result.status == status
-    assert result.err == f"error: {error}\n"
+    assert result.err == f"Error: {error}\n"
+
+
+def command_paths(group, *above):
+    for name in group.list_commands(click.Context(group)):
+        command = group.get_command(click.Context(group), name)
+        yield (*above, name)
+        if isinstance(command, click.Group):
+            yield from command_paths(command, *above, name)
+
+
+def test_every_command_says_error_in_the_same_way(al):
+    paths = [*command_paths(cli.cli)]
+    said = {path: al(*path, "--no-such-switch") for path in paths}
+
+    assert len(paths) >= 20
+    assert {result.status for result in said.values()} == {2}
+    for path, result in said.items():
+        assert re.search(r"^Error: No such option", result.err, re.MULTILINE), path
+
+
+def test_no_message_begins_in_small_letters():
+    sources = [*(ROOT / "al_framework").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")]
+    echoed = re.compile(r"echo\(\s*f?\W*(error|warning)\b")
+
+    assert len(sources) > 100
+    assert [str(path) for path in sources if echoed.search(path.read_text("utf-8"))] == []
 
 
 def test_a_first_signal_stops_gently_and_a_second_ctrl_c_at_once():

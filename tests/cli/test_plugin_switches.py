@@ -90,7 +90,7 @@ def test_a_broken_default_file_is_told_and_left_out(al, desk, command):
 
     assert result.status == 0
     assert result.err.startswith(
-        "warning: its plugins section is left out: al.yaml: 1 fault in the configuration\n"
+        "Warning: its plugins section is left out: al.yaml: 1 fault in the configuration\n"
     )
 
 
@@ -100,7 +100,7 @@ def test_a_broken_file_that_is_named_is_an_error(al, desk, command):
     result = al(command, "-c", "line.yaml")
 
     assert result.status == 2
-    assert result.err.startswith("error: line.yaml: 1 fault in the configuration\n")
+    assert result.err.startswith("Error: line.yaml: 1 fault in the configuration\n")
 
 
 def test_a_plugin_that_is_required_and_missing_is_a_problem_beside_what_is_there(al, desk):

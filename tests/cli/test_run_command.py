@@ -331,7 +331,7 @@ def test_a_broken_plugin_ends_the_run_if_plugins_must_be_sound(desk):
 
     assert result.status == 1
     assert result.err.startswith(
-        "error: 1 problem with the plugins\n  plugin 'broken' (al-broken 1.2): "
+        "Error: 1 problem with the plugins\n  plugin 'broken' (al-broken 1.2): "
     )
     assert desk.manifest() == []
 
@@ -397,7 +397,7 @@ def test_a_component_that_cannot_start_is_status_1(al, desk, monkeypatch):
     desk.write()
     result = al("run", "al.yaml")
 
-    assert (result.status, result.err) == (1, "error: sink 'x' could not start\n")
+    assert (result.status, result.err) == (1, "Error: sink 'x' could not start\n")
 
 
 def test_a_full_spool_waits_for_room_and_then_gives_up(al, desk, monkeypatch):

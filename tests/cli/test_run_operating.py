@@ -342,5 +342,5 @@ def test_a_port_that_is_taken_ends_the_run_before_it_begins(al, desk):
         result = al("run", "al.yaml", "--metrics-port", taken.getsockname()[1])
 
     assert result.status == 1
-    assert result.err.startswith("error: metrics: port ")
+    assert result.err.startswith("Error: metrics: port ")
     assert desk.collected() == []

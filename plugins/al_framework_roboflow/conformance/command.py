@@ -36,7 +36,7 @@ def conformance(directory: Path, *, as_json: bool, failures: int) -> None:
         with errors.status("") as status:
             outcome = run_directory(directory, on_file=status.update)
     except VectorFileError as exc:
-        click.echo(f"error: {exc}", err=True)
+        click.echo(f"Error: {exc}", err=True)
         sys.exit(2)
     if as_json:
         click.echo(json.dumps(as_document(outcome), indent=2))
