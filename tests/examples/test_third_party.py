@@ -77,6 +77,23 @@ def patched(text, diff):
     return text.replace(before, after)
 
 
+def test_the_commands_of_the_quick_start_work(tmp_path):
+    [commands] = blocks("quickstart", "console")
+    kept = shutil.ignore_patterns("frames", "collected", ".al")
+    directory = shutil.copytree(EXAMPLES / "quickstart", tmp_path / "quickstart", ignore=kept)
+    path = f"{Path(AL).parent}{os.pathsep}{os.environ['PATH']}"
+    for command in re.findall(r"^\$ (.*)$", commands, re.MULTILINE):
+        subprocess.run(
+            ["bash", "-euc", command],
+            cwd=directory,
+            env={**os.environ, "PATH": path},
+            check=True,
+            capture_output=True,
+        )
+
+    assert (directory / "collected" / "index.html").is_file()
+
+
 @pytest.mark.parametrize("name", ["entropy", "sqlite-sink"])
 def test_a_plugin_is_listed_with_distribution_and_version(name, tmp_path):
     done = al("plugins", "--json", directory=tmp_path)
