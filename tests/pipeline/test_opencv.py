@@ -213,6 +213,7 @@ class TestWithoutIt:
         monkeypatch: pytest.MonkeyPatch,
         tmp_path: Path,
         caplog: pytest.LogCaptureFixture,
+        *,
         source: str,
         seen: str,
     ) -> None:
