@@ -6,7 +6,7 @@ source gave them: what the spool remembers as seen is never ahead of a frame tha
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from al_framework.api import (
@@ -69,6 +69,9 @@ class Runner:
         self._group: list[Entry] = []
         self._images = self._bytes = 0  # of the group's pictures
         self._group_started = 0.0
+        self._begun: set[FrameKey | None] = (
+            set()
+        )  # with the last group: what is held of them is ours
 
     def run(
         self,
@@ -118,6 +121,7 @@ class Runner:
         """
         group, self._group = self._group, []
         self._images = self._bytes = 0
+        self._begun = set()
         count = len(group)
         while group:
             part = group[:count]
@@ -132,10 +136,11 @@ class Runner:
                     raise
                 count = len(group)
                 continue
-            names = {each.item_id for each in answers if each.status == "limiter_unavailable"}
-            unpaid = [e for e in part if isinstance(e, Candidate) and e.item_id in names]
-            ours = {entry.unless_seen for entry in part}
-            group = [_asked(entry, ours) for entry in (*unpaid, *group[count:])]
+            ends = {each.item_id: each.status for each in answers}
+            unpaid = [e for e in part if _end(e, ends) == "limiter_unavailable"]
+            others = {e.unless_seen for e in part if _end(e, ends) == "seen_meanwhile"}
+            self._begun |= {entry.unless_seen for entry in part} - others
+            group = [self._unasked(entry) for entry in (*unpaid, *group[count:])]
             count = len(group)
             if unpaid and not self._wait_for_room():
                 self._engine.lose(group, "limiter_unavailable")
@@ -161,8 +166,9 @@ class Runner:
         for offer in self._engine.offer(frame, document, key=key):
             prepared = offer if offer.pending is None else self._engine.prepare(offer.pending)
             entry = prepared if isinstance(prepared, Candidate) else prepared.entry
-            if self._add(entry, once):
-                once = None  # what the spool holds of this frame is ours
+            self._add(entry, once)
+            if once in self._begun:
+                once = None
 
     def _frames(self, bound: BoundSource, progress: Callable[[str], None]) -> Iterator[Frame]:
         try:
@@ -195,8 +201,7 @@ class Runner:
 
         return skip
 
-    def _add(self, entry: Entry | None, key: FrameKey | None) -> bool:
-        """Put an entry into the group; tell whether the group was handed over then."""
+    def _add(self, entry: Entry | None, key: FrameKey | None) -> None:
         if entry is not None:
             if not self._group:
                 self._group_started = self._clock.monotonic()
@@ -212,13 +217,14 @@ class Runner:
         old = self._images and self._clock.monotonic() - self._group_started >= GROUP_AGE_S
         if full or heavy or old:
             self.flush()
-            return True
-        return False
+
+    def _unasked(self, entry: Entry) -> Entry:
+        """Return an entry that is taken although its frame is known, if that is our own doing."""
+        return replace(entry, unless_seen=None) if entry.unless_seen in self._begun else entry
 
 
-def _asked(entry: Entry, ours: Collection[FrameKey | None]) -> Entry:
-    """Return an entry that is taken although its frame is known, where that was our own doing."""
-    return replace(entry, unless_seen=None) if entry.unless_seen in ours else entry
+def _end(entry: Entry, ends: Mapping[str, str]) -> str | None:
+    return ends.get(entry.item_id) if isinstance(entry, Candidate) else None
 
 
 def _checked(frame: object) -> Frame:

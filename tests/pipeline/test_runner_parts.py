@@ -35,6 +35,7 @@ class Splitting(PredictionAdapter):
     type_name = "splitting"
     crops = 2
     with_itself = False
+    meanwhile = ()
 
     def accepts(self, document):
         return document in ("whole", "part")
@@ -43,6 +44,8 @@ class Splitting(PredictionAdapter):
         return sample_detections(1)
 
     def split(self, document, *, frame):
+        if self.meanwhile:
+            self.meanwhile.pop()()
         if self.with_itself:
             yield frame, "part"
         for number in range(self.crops):
@@ -78,7 +81,7 @@ class Stuttering(MemoryLedger):
 def run(world, yes, context, tmp_path):
     """Return a function that runs over two frames twice and returns the counts of each."""
 
-    def run(*, ledger=None, limits=None, **settings):
+    def run(*, ledger=None, limits=None, overtaken=False, **settings):
         adapter = Splitting(Options(), context)
         for name, value in settings.items():
             setattr(adapter, name, value)
@@ -92,6 +95,8 @@ def run(world, yes, context, tmp_path):
             limits=limits or SpoolLimits(min_free_bytes=0),
         ) as spool:
             engine._acceptor = spool
+            if overtaken:
+                adapter.meanwhile = [lambda: _run_once(engine, spool, world, context)]
             return [_run_once(engine, spool, world, context) for _ in range(2)]
 
     return run
@@ -143,3 +148,21 @@ def test_parts_in_a_group_that_the_spool_takes_in_halves_are_all_taken(run):
     )
 
     assert (FRAMES * (crops + 1), {}, 0) == first
+
+
+@pytest.mark.parametrize(("crops", "max_bytes"), [(3 * GROUP_ITEMS, 1 << 30), (8, None)])
+@pytest.mark.parametrize("with_itself", [False, True])
+def test_a_frame_that_another_run_has_taken_is_not_taken_in_part(
+    run, crops, max_bytes, with_itself
+):
+    max_bytes = max_bytes or len(sample_jpeg(64, 48)) * 12
+    first, _ = run(
+        crops=crops,
+        with_itself=with_itself,
+        overtaken=True,
+        limits=SpoolLimits(min_free_bytes=0, max_bytes=max_bytes, when_full="drop_oldest"),
+    )
+
+    parts = FRAMES * (crops + with_itself)
+    accepted, dropped, _ = first
+    assert (parts, {"seen_meanwhile": parts // FRAMES}) == (accepted, dropped)
