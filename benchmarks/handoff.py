@@ -10,22 +10,21 @@ does: ``queue.Queue(512).put_nowait`` with a thread waiting on the other side.
 
 import os
 import queue
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from al_framework import Collector
 from al_framework.api import Frame, Image, Ticket, image
 from al_framework.pipeline import snapshot
 from al_framework.pipeline.offers import Ended
+from benchmarks.company import neighbours, spinning
 from benchmarks.frames import photograph, pixels, response
 from benchmarks.latencies import (
     Bound,
@@ -37,6 +36,9 @@ from benchmarks.latencies import (
     percentile,
 )
 
+# Pictures with their predictions, by the name of the row.
+Offered: TypeAlias = Mapping[str, tuple[Any, object]]
+
 SIZE = (1920, 1080)
 THINK_STEPS = 25_000  # a millisecond on a processor of 2023
 # The first calls after another case find the caches cold; so long, they are no hundredth of all.
@@ -46,68 +48,91 @@ _ROOM = {"max_bytes": 1 << 30}  # for as many arrays
 SURE, UNSURE = 0.9, 0.4  # the strategy takes frames whose detections are about as sure as `SURE`
 QUEUE = "queue.Queue(512).put_nowait"
 BOUNDS = (Bound("p50", 5.0), Bound("p99", 50.0))  # where the machine is not overloaded
-WITHIN = "within submit: "
-KINDS = ("JPEG, taken", "array, taken", "not taken")
-ASKED = {name for kind in KINDS for name in (kind, WITHIN + kind)}
 AFTER, OTHERWISE = "right after the other side's turn", "otherwise"
 BETTER = Bound("ratio", 20.0)  # where it is: there a thread that is woken takes the processor
+
+
+class Setting(NamedTuple):
+    """How the machine is kept busy meanwhile, and how many calls each case gets."""
+
+    who: str
+    spinning: bool
+    neighbours: int
+    calls: int
 
 
 def run(*, quick: bool) -> list[Latency]:
     """Measure frames that are taken and frames that are not, as JPEG and as an array."""
     most, some = (400, 400) if quick else (10_000, 2_000)
-    data = photograph(SIZE)
-    array = pixels(SIZE)
+    data, array = photograph(SIZE), pixels(SIZE)
     wanted, unwanted = response(SIZE, confidence=SURE), response(SIZE, confidence=UNSURE)
+    offered: Offered = {
+        "JPEG, taken": (data, wanted),
+        "array, taken": (array, wanted),
+        "not taken": (data, unwanted),
+    }
     rows: list[Latency] = []
-    for who, busy, others, calls in (
-        ("while another thread is busy", True, 0, most),
-        ("on a machine with more work than processors", False, 2, some),
-        ("alone", False, 0, some),
+    for setting in (
+        Setting("while another thread is busy", True, 0, most),
+        Setting("on a machine with more work than processors", False, 2, some),
+        Setting("alone", False, 0, some),
     ):
-        with ExitStack() as stack:
-            enter = stack.enter_context
-            enter(neighbours(others * (os.cpu_count() or 1)))
-            parts, waiting = Parts(enter(collector(SURE))), enter(WaitingQueue())
-            bare = Bare(enter(collector(SURE)), data, wanted, unwanted)
-            timed: list[tuple[Timed, Callable[[], object]]] = [
-                (outside(QUEUE, partial(waiting.put, data)), waiting.think),
-                (partial(bare, "JPEG, taken", data, wanted), bare.think),
-                (partial(bare, "array, taken", array, wanted), bare.think),
-                (partial(bare, "not taken", data, unwanted), bare.think),
-                (partial(parts, "within submit: JPEG, taken", data, wanted), parts.think),
-                (partial(parts, "within submit: array, taken", array, wanted), parts.think),
-                (partial(parts, "within submit: not taken", data, unwanted), parts.think),
-            ]
-            enter(parts.watched())
-            enter(spinning(busy))
-            group = f"hand-off, {who}"
-            found = measure_timed(
-                group, timed, reference=QUEUE, calls=calls, block=min(BLOCK, calls)
-            )
-            bounds = (BETTER,) if others else BOUNDS
-            rows += [replace(row, bounds=bounds if row.case in ASKED else ()) for row in found]
-        if others:
-            continue
-        with ExitStack() as stack:
-            bare = Bare(stack.enter_context(collector(SURE)), data, wanted)
-            timed = [(partial(bare.by_turn, data, wanted), bare.think)]
-            stack.enter_context(spinning(busy))
-            group = f"the hand-off of a JPEG that is taken, its collector alone, {who}"
-            rows += measure_timed(group, timed, reference=OTHERWISE, calls=calls)
-        with ExitStack() as stack:
-            enter = stack.enter_context
-            submit, waiting = enter(collector(SURE)).submit, enter(WaitingQueue())
-            cases: dict[str, Callable[[], object]] = {
-                QUEUE: partial(waiting.put, data),
-                "submit, JPEG, taken": partial(submit, data, wanted),
-                "submit, array, taken": partial(submit, array, wanted),
-                "submit, not taken": partial(submit, data, unwanted),
-            }
-            enter(spinning(busy))
-            group = f"submit as a whole, storing and delivering behind it, {who}"
-            rows += measure_latencies(group, cases, reference=QUEUE, calls=some, between=think)
+        # Each with one collector, as a program has it: others' threads would want the interpreter.
+        with collector(SURE) as opened:
+            bare = Bare(opened, data, wanted, unwanted)
+            rows += _beside_a_queue(f"hand-off, {setting.who}", bare, offered, setting)
+        with collector(SURE) as opened:
+            parts = Parts(opened)
+            with parts.watched():
+                group = f"hand-off within submit, {setting.who}"
+                rows += _beside_a_queue(group, parts, offered, setting)
+        if not setting.neighbours:
+            rows += _by_turn(data, wanted, setting)
+            rows += _as_a_whole(offered, setting._replace(calls=some))
     return rows
+
+
+def _beside_a_queue(
+    group: str, opened: "Bare | Parts", offered: Offered, setting: Setting
+) -> list[Latency]:
+    """Measure hand-offs that time themselves, and a queue."""
+    calls = setting.calls
+    with (
+        WaitingQueue() as waiting,
+        neighbours(setting.neighbours * (os.cpu_count() or 1)),
+        spinning(setting.spinning),
+    ):
+        put = outside(QUEUE, partial(waiting.put, offered["JPEG, taken"][0]))
+        timed: list[tuple[Timed, Callable[[], object]]] = [(put, waiting.think)]
+        timed += [(partial(opened, name, *frame), opened.think) for name, frame in offered.items()]
+        found = measure_timed(group, timed, reference=QUEUE, calls=calls, block=min(BLOCK, calls))
+    bounds = (BETTER,) if setting.neighbours else BOUNDS
+    return [replace(row, bounds=bounds if row.case in offered else ()) for row in found]
+
+
+def _by_turn(data: bytes, wanted: object, setting: Setting) -> list[Latency]:
+    """Tell the calls right after the other side's turn from the others."""
+    with collector(SURE) as opened, spinning(setting.spinning):
+        bare = Bare(opened, data, wanted)
+        group = f"the hand-off of a JPEG that is taken, {setting.who}"
+        timed = [(partial(bare.by_turn, data, wanted), bare.think)]
+        return measure_timed(group, timed, reference=OTHERWISE, calls=setting.calls)
+
+
+def _as_a_whole(offered: Offered, setting: Setting) -> list[Latency]:
+    """Measure all of `submit`, while frames are stored and delivered."""
+    with (
+        collector(SURE) as opened,
+        WaitingQueue() as waiting,
+        spinning(setting.spinning),
+    ):
+        cases: dict[str, Callable[[], object]] = {
+            QUEUE: partial(waiting.put, offered["JPEG, taken"][0]),
+            **{f"submit, {name}": partial(opened.submit, *it) for name, it in offered.items()},
+        }
+        group = f"submit as a whole, storing and delivering behind it, {setting.who}"
+        calls = setting.calls
+        return measure_latencies(group, cases, reference=QUEUE, calls=calls, between=think)
 
 
 def think() -> None:
@@ -351,34 +376,3 @@ class WaitingQueue:
     def __exit__(self, *_: object) -> None:
         self._queue.put(None)
         self._taker.join()
-
-
-@contextmanager
-def neighbours(count: int) -> Iterator[None]:
-    """Let other processes want the processors, too: a thread that is woken may cost a turn."""
-    command = [sys.executable, "-c", "while True: pass"]
-    with ExitStack() as stack:
-        for _ in range(count):
-            process = stack.enter_context(subprocess.Popen(command))  # noqa: S603 - a loop of our own
-            stack.callback(process.kill)
-        yield
-
-
-@contextmanager
-def spinning(busy: bool) -> Iterator[None]:
-    """Let another thread hold the interpreter all the while, as a model's Python does."""
-    over = False
-
-    def spin() -> None:
-        while not over:
-            pass
-
-    thread = threading.Thread(target=spin, daemon=True)
-    if busy:
-        thread.start()
-    try:
-        yield
-    finally:
-        over = True
-        if busy:
-            thread.join()
