@@ -253,6 +253,14 @@ def take_all_files_and_remove_them(place):
     return lambda: [path.unlink() for path in theirs]
 
 
+def wait_until_empty(spool):
+    for _ in range(3000):
+        if not list((spool / "obj").glob("*/*")):
+            return
+        time.sleep(0.01)
+    raise AssertionError("nothing was delivered for half a minute")
+
+
 @pytest.mark.parametrize("exhaust", [fill_up_and_empty, take_all_files_and_remove_them])
 def test_a_collector_on_a_full_disk_counts_and_goes_on_when_there_is_room(
     small_disk, tmp_path, monkeypatch, exhaust
@@ -271,6 +279,7 @@ def test_a_collector_on_a_full_disk_counts_and_goes_on_when_there_is_room(
     }
     with Collector.from_config(config) as collector:
         first = collector.submit(jpeg(), wait_accepted_s=30.0)
+        wait_until_empty(small_disk / "spool")  # a file removed later would make room
         make_room = exhaust(small_disk)
         refused = [collector.submit(jpeg(), wait_accepted_s=30.0) for _ in range(5)]
         assert [ticket.status for ticket in refused] == ["dropped"] * 5
