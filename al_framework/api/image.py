@@ -283,13 +283,16 @@ def _read_descriptor(descriptor: int, expected: int) -> bytes:
 
 
 def _checked_array(array: npt.NDArray[Any]) -> Pixels:
-    channels = array.shape[2] if array.ndim == 3 else 1
-    if array.dtype != _UINT8 or array.ndim not in (2, 3) or channels not in (1, 3, 4):
+    shape, dtype = array.shape, array.dtype
+    if dtype is _UINT8 and len(shape) == 3 and shape[2] == 3:  # as nearly all are
+        return array
+    channels = shape[2] if len(shape) == 3 else 1
+    if dtype != _UINT8 or len(shape) not in (2, 3) or channels not in (1, 3, 4):
         raise ImageError(
-            f"an array of type {array.dtype} and shape {array.shape} is no picture: pass uint8 "
+            f"an array of type {dtype} and shape {shape} is no picture: pass uint8 "
             "(h, w), (h, w, 1), (h, w, 3) or (h, w, 4)"
         )
-    return array.view()
+    return array
 
 
 def _copied(array: Pixels) -> Pixels:

@@ -15,7 +15,7 @@ from al_framework.api import Frame, Prediction, Ticket
 from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.making import make_ticket
-from al_framework.pipeline.offers import Pending
+from al_framework.pipeline.offers import Pending, Waiter
 from al_framework.pipeline.ring import Ring
 from al_framework.pipeline.snapshot import keep_copies, keep_owned
 from al_framework.pipeline.spool import Candidate
@@ -34,27 +34,6 @@ TELL_EVERY_S = 60.0
 NICENESS = 10
 
 
-class _Waiter:
-    """Somebody who waits for a frame's final ticket."""
-
-    __slots__ = ("_done", "_ticket")
-
-    def __init__(self) -> None:
-        self._done = threading.Event()
-        self._ticket: Ticket | None = None
-
-    def settle(self, ticket: Ticket) -> None:
-        self._ticket = ticket
-        self._done.set()
-
-    def wait(self, timeout_s: float) -> Ticket | None:
-        self._done.wait(timeout_s)
-        return self._ticket
-
-
-_Entry: TypeAlias = tuple[Pending, _Waiter | None]  # nobody waits for most frames
-
-
 class Handoff:
     """Takes frames from callers and stores them on a thread of its own.
 
@@ -70,13 +49,13 @@ class Handoff:
     def __init__(
         self,
         engine: Engine,
-        ring: "Ring[_Entry] | None" = None,
+        ring: "Ring[Pending] | None" = None,
         *,
         when_full: WhenFull = "reject_new",
         block_s: float = 30.0,
     ) -> None:
         self._engine = engine
-        self._ring: Ring[_Entry] = ring if ring is not None else Ring()
+        self._ring: Ring[Pending] = ring if ring is not None else Ring()
         self._when_full = when_full
         self._block_s = block_s
         self._begin()
@@ -111,19 +90,19 @@ class Handoff:
         """Queue a frame; wait for its end only if asked to."""
         frame = pending.frame
         name, nbytes = frame.frame_id, frame.image.nbytes
-        waiter = None if wait_accepted_s is None else _Waiter()
-        entry = (pending, waiter)
+        if wait_accepted_s is not None:
+            pending.waiter = Waiter()
         if self._refusing:  # nobody will come for it
-            self._drop(entry, "shutdown")
-        elif self._ring.append(entry, nbytes) or self._make_room(entry, nbytes):
+            self._drop(pending, "shutdown")
+        elif self._ring.append(pending, nbytes) or self._make_room(pending, nbytes):
             if self._ended:  # the thread may have left between the two looks
                 self._drop_rest()
         else:
-            self._drop(entry, self._why_full())
+            self._drop(pending, self._why_full())
         if pending.lost:
             return _dropped(pending)
-        if waiter is not None and wait_accepted_s is not None:
-            ticket = waiter.wait(wait_accepted_s)
+        if wait_accepted_s is not None and pending.waiter is not None:
+            ticket = pending.waiter.wait(wait_accepted_s)
             if ticket is not None:
                 return ticket
         return make_ticket("queued", "", name)
@@ -161,20 +140,20 @@ class Handoff:
         self._told_of_limits = False
         self._thread = threading.Thread(target=self._work, name="al-spool", daemon=True)
 
-    def _make_room(self, entry: _Entry, nbytes: int) -> bool:
+    def _make_room(self, pending: Pending, nbytes: int) -> bool:
         """Find a place in a full ring in the way that was chosen."""
         if self._when_full == "drop_oldest":
-            return self._displace(entry, nbytes)
-        return self._when_full == "block" and self._wait_for_room(entry, nbytes)
+            return self._displace(pending, nbytes)
+        return self._when_full == "block" and self._wait_for_room(pending, nbytes)
 
-    def _displace(self, entry: _Entry, nbytes: int) -> bool:
+    def _displace(self, pending: Pending, nbytes: int) -> bool:
         while (oldest := self._ring.take()) is not None:
             self._drop(oldest, "ring_full")
-            if self._ring.append(entry, nbytes):
+            if self._ring.append(pending, nbytes):
                 return True
         return False
 
-    def _wait_for_room(self, entry: _Entry, nbytes: int) -> bool:
+    def _wait_for_room(self, pending: Pending, nbytes: int) -> bool:
         clock = self._engine.clock
         started, waited = clock.monotonic(), 0.0
         # Ticks are counted too, for a clock that does not move by itself.
@@ -182,23 +161,22 @@ class Handoff:
             if self._closing.wait(BLOCKED_POLL_S):
                 return False
             waited += BLOCKED_POLL_S
-            if self._ring.append(entry, nbytes):
+            if self._ring.append(pending, nbytes):
                 return True
         return False
 
     def _why_full(self) -> str:
         return "shutdown" if self._refusing else "ring_full"  # closed while it waited
 
-    def _drop(self, entry: _Entry, reason: str) -> None:
-        pending, waiter = entry
+    def _drop(self, pending: Pending, reason: str) -> None:
         pending.lost = reason
         self._engine.tally.drop(reason)
-        if waiter is not None:
-            waiter.settle(_dropped(pending))
+        if pending.waiter is not None:
+            pending.waiter.settle(_dropped(pending))
 
     def _drop_rest(self) -> None:
-        while (entry := self._ring.take()) is not None:
-            self._drop(entry, "shutdown")
+        while (pending := self._ring.take()) is not None:
+            self._drop(pending, "shutdown")
 
     def _end(self) -> None:
         # In this order: whoever appends after this look at the ring sees the flag.
@@ -228,20 +206,20 @@ class Handoff:
     def _store_group(self) -> bool:
         """Take frames from the ring and have them accepted together; tell if there were any."""
         clock, candidates = self._engine.clock, list[Candidate]()
-        names, waiters = list[str](), list[_Waiter | None]()
+        names, waiters = list[str](), list[Waiter | None]()
         started, nbytes, found = clock.monotonic(), 0, False
         # One by one: what is taken does not count in the ring's bytes any more.
         while len(candidates) < GROUP_ITEMS and nbytes < GROUP_BYTES:
             if candidates and clock.monotonic() - started >= GROUP_AGE_S:
                 break
-            entry = self._ring.take()
-            if entry is None:
+            pending = self._ring.take()
+            if pending is None:
                 break
             found = True
-            pending, waiter = entry
-            name, prepared = pending.frame.frame_id, prepare(self._engine, pending)
+            name, waiter = pending.frame.frame_id, pending.waiter
+            prepared = prepare(self._engine, pending)
             # Its pixels are many times the JPEG, and the group waits for its end.
-            del entry, pending
+            del pending
             if isinstance(prepared, Ticket):
                 if waiter is not None:
                     waiter.settle(prepared)

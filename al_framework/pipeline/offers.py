@@ -1,5 +1,6 @@
 """What a frame is on its way through the stages, and what became of it so far."""
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
@@ -8,6 +9,26 @@ from al_framework.api import Frame, FrameKey, Prediction, StrategyVerdict, Ticke
 from al_framework.pipeline.making import make_ticket
 from al_framework.pipeline.plan import Plan
 from al_framework.pipeline.spool import SeenFrame
+
+
+class Waiter:
+    """Somebody who waits for a frame's final ticket."""
+
+    __slots__ = ("_done", "_ticket")
+
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self._ticket: Ticket | None = None
+
+    def settle(self, ticket: Ticket) -> None:
+        """Tell what became of the frame."""
+        self._ticket = ticket
+        self._done.set()
+
+    def wait(self, timeout_s: float) -> Ticket | None:
+        """Return what became of it, or None when the time is up."""
+        self._done.wait(timeout_s)
+        return self._ticket
 
 
 @dataclass(slots=True, eq=False)
@@ -20,6 +41,7 @@ class Pending:
 
     Attributes:
         lost: Why the hand-off has dropped it; empty while it has not.
+        waiter: Who waits for its end; nobody does for most frames.
     """
 
     plan: Plan
@@ -31,6 +53,7 @@ class Pending:
     inference_id: str | None
     key: FrameKey | None
     lost: str = ""
+    waiter: Waiter | None = None
     status: ClassVar[Literal["pending"]] = "pending"
     entry: ClassVar[None] = None
 

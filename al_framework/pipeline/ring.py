@@ -29,6 +29,7 @@ class Ring(Generic[T]):
         self._max_items = max_items
         self._max_bytes = max_bytes
         self._share = max_bytes // max(1, max_items)
+        self._adding_up = False  # no entry has exceeded its share yet: whatever waits fits
         self._entries: deque[tuple[T, int]] = deque()
         self._places: deque[None] = deque([None] * max_items)
         self._bytes = Cells()
@@ -55,11 +56,14 @@ class Ring(Generic[T]):
             return False
         mine = self._bytes.mine()
         mine["added"] += nbytes
-        held = self._bytes.excess("added", "taken")
-        if held > self._max_bytes and held > nbytes:
-            mine["taken"] += nbytes
-            self._places.append(None)
-            return False
+        if nbytes > self._share:
+            self._adding_up = True  # before the sum: who has not seen it has added its bytes
+        if self._adding_up:
+            held = self._bytes.excess("added", "taken")
+            if held > self._max_bytes and held > nbytes:
+                mine["taken"] += nbytes
+                self._places.append(None)
+                return False
         self._entries.append((item, nbytes))
         return True
 

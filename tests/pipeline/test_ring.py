@@ -2,6 +2,7 @@ import threading
 
 import pytest
 
+from al_framework.pipeline.cells import Cells
 from al_framework.pipeline.ring import Ring
 
 
@@ -101,6 +102,24 @@ def test_however_many_threads_append_neither_bound_is_exceeded(bounds, switch_of
     assert 0 < max(most) <= 5
     assert (0, 0) == (len(ring), ring.nbytes)
     assert 5 == sum(ring.append(n, 10) for n in range(9))
+
+
+def test_who_appends_while_the_first_large_entry_is_added_up_knows_of_it(monkeypatch):
+    meanwhile = []
+
+    class Interrupted(Cells):
+        def excess(self, name, over):
+            total = super().excess(name, over)
+            while meanwhile:
+                meanwhile.pop()()
+            return total
+
+    monkeypatch.setattr("al_framework.pipeline.ring.Cells", Interrupted)
+    ring = Ring(max_items=8, max_bytes=80)
+    meanwhile += [lambda: ring.append("small", 10)] * 7
+
+    assert ring.append("large", 64)
+    assert 74 == ring.nbytes
 
 
 def test_threads_neither_lose_nor_repeat_an_entry(switch_often):
