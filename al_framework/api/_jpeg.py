@@ -133,9 +133,14 @@ def _find_marker(data: bytes, position: int) -> int | None:
     values = np.frombuffer(data, np.uint8)
     for first in range(position + _NEAR_BYTES - 1, len(data) - 1, _BLOCK_BYTES):
         block = values[first : first + _BLOCK_BYTES + 1]
-        suspects = (block[:-1] == 0xFF) & (block[1:] != 0x00)
-        if not suspects.any():  # pixels alone: listing nothing would take as long again
+        suspects = block[:-1] == 0xFF
+        ones = suspects.view(np.uint8)
+        np.minimum(ones, block[1:], out=ones)  # in front of 00 an FF is a pixel's
+        nearest = int(suspects.argmax())
+        if not suspects[nearest]:  # pixels alone: listing nothing would take as long again
             continue
+        if 0xD7 < block[nearest + 1] < 0xFF:  # nearly always the end
+            return first + nearest
         starts = np.flatnonzero(suspects)
         kinds = block[starts + 1]
         restarts = (kinds >= 0xD0) & (kinds <= 0xD7)

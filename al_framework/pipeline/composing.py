@@ -58,6 +58,7 @@ def compose_candidate(
     candidate = Candidate(
         item_id=item_id,
         image=encoded.image,
+        digest=encoded.digest,
         matching=decision.matching,
         decided_at=pending.decided_at,
         batch_name=batch_name,

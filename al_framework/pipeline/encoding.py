@@ -57,17 +57,22 @@ class EncodedFrame:
 
     Attributes:
         image: JPEG bytes without metadata.
-        content_key: SHA-256 of `image`, hexadecimal.
+        digest: SHA-256 of `image`, to go on from.
         image_size: ``(width, height)`` of `image`.
         source_size: Upright ``(width, height)`` of the frame.
         prediction: The frame's prediction in pixels of `image`.
     """
 
     image: bytes
-    content_key: str
+    digest: "hashlib._Hash"
     image_size: ImageSize
     source_size: ImageSize
     prediction: Prediction
+
+    @property
+    def content_key(self) -> str:
+        """SHA-256 of `image`, hexadecimal."""
+        return self.digest.hexdigest()
 
 
 def encode_frame(frame: Frame, prediction: Prediction, rules: EncodingRules) -> EncodedFrame:
@@ -90,7 +95,7 @@ def encode_frame(frame: Frame, prediction: Prediction, rules: EncodingRules) -> 
         raise
     return EncodedFrame(
         image=image,
-        content_key=hashlib.sha256(image).hexdigest(),
+        digest=hashlib.sha256(image),
         image_size=image_size,
         source_size=source_size,
         prediction=rescaled,

@@ -187,6 +187,14 @@ def _own_document(prediction: Prediction) -> Mapping[str, Any] | None:
 def _moved_entry(entry: object, factors: tuple[float, float], image_size: ImageSize) -> object:
     if not isinstance(entry, Mapping):
         return entry
+    moved = dict(entry) if factors == (1, 1) else _moved_shape(entry, factors)
+    for key in MASK_KEYS:
+        if key in moved:
+            moved[key] = resized_values(moved[key], image_size)
+    return moved
+
+
+def _moved_shape(entry: Mapping[str, Any], factors: tuple[float, float]) -> dict[str, Any]:
     moved = _moved(entry, factors)
     for key in _POINT_KEYS:
         if isinstance(moved.get(key), list | tuple):
@@ -194,9 +202,6 @@ def _moved_entry(entry: object, factors: tuple[float, float], image_size: ImageS
                 _moved(point, factors) if isinstance(point, Mapping) else point
                 for point in moved[key]
             ]
-    for key in MASK_KEYS:
-        if key in moved:
-            moved[key] = resized_values(moved[key], image_size)
     return moved
 
 

@@ -135,16 +135,18 @@ class RoboflowClient:
         if inference_id is not None:
             query.append(("inference_id", inference_id))
         query += [("tag", tag) for tag in tags]
-        body, content_type = encode_multipart_formdata(
-            [("name", name), ("file", ("imageToUpload", image, "image/jpeg"))]
+        # Around an empty file, which the picture is then put into without a copy of it.
+        form, content_type = encode_multipart_formdata(
+            [("name", name), ("file", ("imageToUpload", b"", "image/jpeg"))]
         )
+        end = form.rindex(b"\r\n--")
         reply = self._transport.send(
             "POST",
             "dataset",
             project,
             "upload",
             query=query,
-            body=body,
+            body=(form[:end], image, form[end:]),
             content_type=content_type,
             accept={409},
         )

@@ -35,7 +35,7 @@ class Transport:
         method: str,
         *path: str,
         query: Sequence[tuple[str, str]] = (),
-        body: bytes | None = None,
+        body: bytes | Sequence[bytes] | None = None,
         content_type: str | None = None,
         accept: Collection[int] = (),
     ) -> Reply:
@@ -45,7 +45,7 @@ class Transport:
             method: The HTTP method.
             path: The parts of the path, as they are before quoting.
             query: What follows the key.
-            body: The body, or None.
+            body: The body, its parts, or None.
             content_type: What the body is.
             accept: Statuses outside 200 to 299 to return rather than to raise.
 

@@ -103,6 +103,18 @@ def test_a_request_carries_what_it_was_given_and_nothing_else(server, make):
     }
 
 
+@pytest.mark.parametrize("parts", [(b"head", b"x" * 300_000, b"", b"tail"), [b"one"], (b"",), ()])
+def test_a_body_in_parts_arrives_as_the_same_bytes_in_one(server, client, parts):
+    server.otherwise = lambda _: Answer(body="x")
+
+    client.send("POST", server.url, body=parts)
+    client.send("POST", server.url, body=b"".join(parts))
+
+    assert server.connections == 1
+    in_parts, in_one = server.requests
+    assert (in_parts.body, in_parts.headers) == (b"".join(parts), in_one.headers)
+
+
 def test_netrc_and_cookies_add_nothing(server, client, tmp_path, monkeypatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password other-secret\n")

@@ -6,6 +6,7 @@ which dies of it and shows where. The second is counted, in pixels, at Pillow an
 
 import ctypes
 import functools
+import hashlib
 import io
 import math
 import subprocess
@@ -151,3 +152,21 @@ def test_no_pixel_is_worked_on_twice(taking, arrays, given, limit, steps):
     work = taking(*given, limit)
 
     assert work == {step.format(arrays): math.prod(size) for step, size in steps.items()}
+
+
+def test_a_picture_is_hashed_once_on_its_way_in_and_once_on_its_way_out(
+    collecting, picture, monkeypatch
+):
+    data, lengths, plain = picture("jpeg", UHD), [], hashlib.sha256
+
+    def counted(data=b"", **options):
+        lengths.append(len(data))
+        return plain(data, **options)
+
+    monkeypatch.setattr(hashlib, "sha256", counted)
+    collector = collecting("queued")
+    collector.submit(data)
+    assert collector.flush(LONG_S)
+    collector.close(LONG_S)
+
+    assert [len(data)] * 2 == [length for length in lengths if length >= len(data)]

@@ -11,7 +11,7 @@ import io
 import os
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
@@ -135,7 +135,12 @@ class Line:
         self._proxies: dict[str, dict[str, str]] = {}
 
     def ask(
-        self, method: str, url: str, *, body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        url: str,
+        *,
+        body: bytes | Sequence[bytes] | None,
+        headers: Mapping[str, str],
     ) -> tuple[int, Mapping[str, str], bytes] | Exception:
         """Return status, headers and body of the answer, or the exception that came instead.
 
@@ -160,14 +165,19 @@ class Line:
         self._adapter.close()
 
     def _sent(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+        self,
+        method: str,
+        url: str,
+        body: bytes | Sequence[bytes] | None,
+        headers: Mapping[str, str],
     ) -> requests.Response:
         if not url.lower().startswith(("http://", "https://")):
             raise requests.exceptions.InvalidSchema("neither http nor https")
         request = requests.PreparedRequest()
         every = self._headers.copy()
         every.update(headers)
-        request.prepare(method, url, headers=every, data=body, auth=self._credentials)
+        data = body if body is None or isinstance(body, bytes) else _in_parts(body)
+        request.prepare(method, url, headers=every, data=data, auth=self._credentials)
         timeouts = self._timeouts
         return self._adapter.send(
             request,
@@ -184,6 +194,23 @@ class Line:
         if found is None:
             found = self._proxies[server] = requests.utils.get_environ_proxies(server)
         return found
+
+
+def _in_parts(parts: Sequence[bytes]) -> "_Parts | bytes":
+    return _Parts(parts) if any(parts) else b""  # requests takes nothing for no known length
+
+
+class _Parts:
+    """A body whose length is known, sent part by part; requests would take a list for a form."""
+
+    def __init__(self, parts: Sequence[bytes]) -> None:
+        self._parts = parts
+
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._parts)
 
 
 class _Adapter(HTTPAdapter):

@@ -19,7 +19,7 @@ from al_framework.pipeline.spool.batches import take_place
 from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.ending import Ending
-from al_framework.pipeline.spool.groupfile import group_bytes
+from al_framework.pipeline.spool.groupfile import GroupItem, group_bytes
 from al_framework.pipeline.spool.items import Row, encode_meta, insert_item
 from al_framework.pipeline.spool.prepaying import Prepaid
 from al_framework.pipeline.spool.records import Acceptance, Candidate, Place, SeenFrame
@@ -218,7 +218,9 @@ class Acceptor:
         return candidate.sinks if candidate.sinks is not None else self._sinks
 
     def _store(self, tx: sqlite3.Connection, group: _Group) -> None:
-        items = [(entry.candidate.image, entry.meta) for entry in group.paid]
+        items = [
+            GroupItem(paid.candidate.image, paid.meta, paid.candidate.digest) for paid in group.paid
+        ]
         utility = min(entry.utility for entry in group.paid)
         size = group_bytes(items)
         group.ending = self._room.require(tx, items=len(items), size=size, utility=utility)
@@ -236,7 +238,7 @@ class Acceptor:
             insert_item(tx, row, now=now, life=group.life)
 
     def _write(
-        self, tx: sqlite3.Connection, group: _Group, items: Sequence[tuple[bytes, bytes]]
+        self, tx: sqlite3.Connection, group: _Group, items: Sequence[GroupItem]
     ) -> tuple[str, list[Place]]:
         now, started = self._clock.time(), self._clock.monotonic()
         file = self._files.reserve_name(now)

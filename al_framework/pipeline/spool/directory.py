@@ -15,7 +15,7 @@ from pathlib import Path
 
 from al_framework.api import SpoolDiskFullError, SpoolError
 from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
-from al_framework.pipeline.spool.groupfile import sync_directory, write_group
+from al_framework.pipeline.spool.groupfile import GroupItem, sync_directory, write_group
 from al_framework.pipeline.spool.network_disk import refuse_network_disk
 from al_framework.pipeline.spool.records import Place
 
@@ -90,7 +90,7 @@ class GroupFiles:
                 return name
 
     def write(
-        self, file: str, items: Sequence[tuple[bytes, bytes]], failpoint: Failpoint = no_failpoint
+        self, file: str, items: Sequence[GroupItem], failpoint: Failpoint = no_failpoint
     ) -> list[Place]:
         """Write a group and sync the file's contents."""
         return write_group(self.path(file), items, failpoint)

@@ -12,9 +12,10 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
-from al_framework.pipeline.spool.records import CorruptItemError, Place
+from al_framework.pipeline.spool.records import CorruptItemError, Digest, Place
 
 MAGIC = b"\xa1ALS\r\n\x1a\n"
 VERSION = 1
@@ -25,14 +26,28 @@ NOT_OF_THE_FILE = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIN
 _BUFFERS_PER_CALL = 512  # POSIX promises 16, Linux and macOS take 1024
 
 
+class GroupItem(NamedTuple):
+    """What a group file holds of one datapoint.
+
+    Attributes:
+        image: The picture.
+        meta: Its metadata.
+        digest: Of the picture; None where it is still to be made.
+    """
+
+    image: bytes
+    meta: bytes
+    digest: Digest | None = None
+
+
 def write_group(
-    path: Path, items: Sequence[tuple[bytes, bytes]], failpoint: Failpoint = no_failpoint
+    path: Path, items: Sequence[GroupItem], failpoint: Failpoint = no_failpoint
 ) -> list[Place]:
     """Write pictures with their metadata to a new file and sync its contents.
 
     Args:
         path: The file; it must not exist. On an error it stays behind, unfinished.
-        items: Picture and metadata of each datapoint.
+        items: The datapoints.
         failpoint: Where a test can stop between the two.
 
     Raises:
@@ -41,8 +56,8 @@ def write_group(
     places: list[Place] = []
     buffers: list[bytes] = []
     offset = 0
-    for image, meta in items:
-        footer = _footer(image, meta)
+    for image, meta, digest in items:
+        footer = _footer(image, meta, digest)
         places.append(Place(offset=offset, image_bytes=len(image), meta_bytes=len(meta)))
         buffers += [image, meta, footer]
         offset += len(image) + len(meta) + len(footer)
@@ -57,9 +72,9 @@ def write_group(
     return places
 
 
-def group_bytes(items: Sequence[tuple[bytes, bytes]]) -> int:
+def group_bytes(items: Sequence[GroupItem]) -> int:
     """Return the size of the file that a group takes."""
-    return sum(len(image) + len(meta) + FOOTER.size for image, meta in items)
+    return sum(len(item.image) + len(item.meta) + FOOTER.size for item in items)
 
 
 def sync_directory(path: Path) -> None:
@@ -142,8 +157,8 @@ def read_group(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _footer(image: bytes, meta: bytes) -> bytes:
-    digest = hashlib.sha256(image)
+def _footer(image: bytes, meta: bytes, known: Digest | None = None) -> bytes:
+    digest = hashlib.sha256(image) if known is None else known.copy()
     digest.update(meta)
     return FOOTER.pack(MAGIC, VERSION, len(image), len(meta), digest.digest())
 

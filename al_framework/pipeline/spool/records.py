@@ -2,9 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from al_framework.api import Datapoint, FrameKey, Target
+
+
+class Digest(Protocol):
+    """SHA-256 of a picture, to go on from: what `hashlib.sha256` returns."""
+
+    def copy(self) -> "Digest":
+        """Return another one of the same bytes."""
+        ...
+
+    def update(self, data: bytes, /) -> None:
+        """Go on with further bytes."""
+        ...
+
+    def digest(self) -> bytes:
+        """Return the sum."""
+        ...
 
 
 class CorruptItemError(Exception):
@@ -75,6 +91,7 @@ class Candidate:
         key: Where it comes from, to be remembered; None remembers nothing.
         sinks: Where it goes; None for every sink of the spool.
         unless_seen: It is not taken if this frame was dealt with meanwhile; None asks nothing.
+        digest: Of `image`; None to have it made under the spool's lock.
     """
 
     item_id: str
@@ -88,6 +105,7 @@ class Candidate:
     key: FrameKey | None = None
     sinks: tuple[str, ...] | None = None
     unless_seen: FrameKey | None = None
+    digest: Digest | None = field(default=None, repr=False)
 
     @property
     def batch(self) -> BatchKey:

@@ -1,6 +1,14 @@
+import hashlib
+
 import pytest
 
-from al_framework.pipeline.spool.groupfile import FOOTER, read_item, scan_group, write_group
+from al_framework.pipeline.spool.groupfile import (
+    FOOTER,
+    GroupItem,
+    read_item,
+    scan_group,
+    write_group,
+)
 from al_framework.pipeline.spool.records import CorruptItemError, Place
 
 ITEMS = [(b"first picture", b"{1}"), (b"", b"{22}"), (b"third", b"")]
@@ -9,7 +17,7 @@ ITEMS = [(b"first picture", b"{1}"), (b"", b"{22}"), (b"third", b"")]
 @pytest.fixture
 def group(tmp_path):
     path = tmp_path / "group.als"
-    return path, write_group(path, ITEMS)
+    return path, write_group(path, [GroupItem(*item) for item in ITEMS])
 
 
 def test_what_was_written_is_read(group):
@@ -20,7 +28,18 @@ def test_what_was_written_is_read(group):
 
 def test_a_file_is_never_overwritten(group):
     with pytest.raises(FileExistsError):
-        write_group(group[0], ITEMS)
+        write_group(group[0], [GroupItem(b"picture", b"{}")])
+
+
+def test_what_is_known_of_a_picture_is_used_and_left_as_it_is(group, tmp_path):
+    digests = [hashlib.sha256(image) for image, _ in ITEMS]
+    before = [digest.digest() for digest in digests]
+    other = tmp_path / "other.als"
+    items = [GroupItem(*item, digest) for item, digest in zip(ITEMS, digests, strict=True)]
+
+    assert write_group(other, items) == group[1]
+    assert other.read_bytes() == group[0].read_bytes()
+    assert before == [digest.digest() for digest in digests]
 
 
 def test_a_scan_finds_every_datapoint(group):
@@ -69,7 +88,7 @@ def test_a_file_cut_short_keeps_what_is_whole(group, length):
 def test_what_looks_like_a_datapoint_inside_a_picture_is_none(group, tmp_path):
     path, _ = group
     outer = tmp_path / "outer.als"
-    places = write_group(outer, [(path.read_bytes(), b"{}")])
+    places = write_group(outer, [GroupItem(path.read_bytes(), b"{}")])
 
     assert [place for place, _ in scan_group(outer.read_bytes())] == places
 
@@ -99,7 +118,7 @@ def test_a_large_group_takes_several_calls(tmp_path, monkeypatch):
     real = os.writev
     monkeypatch.setattr(os, "writev", lambda fd, b: calls.append(len(b)) or real(fd, b))
 
-    places = write_group(tmp_path / "g.als", [(b"i", b"m")] * 400)
+    places = write_group(tmp_path / "g.als", [GroupItem(b"i", b"m")] * 400)
 
     assert [512, 512, 176] == calls
     assert read_item(tmp_path / "g.als", places[-1]) == (b"i", b"m")

@@ -237,12 +237,12 @@ def test_the_log_of_a_damaged_index_goes_aside_with_it(make_spool):
 
 
 def test_rebuilding_leaves_out_what_is_no_datapoint(make_spool, candidate, group_files, caplog):
-    from al_framework.pipeline.spool.groupfile import write_group
+    from al_framework.pipeline.spool.groupfile import GroupItem, write_group
 
     make_spool().accept([candidate("1")])
     make_spool.opened[0].close()
     hour = group_files()[0].parent
-    write_group(hour / "odd.als", [(b"picture", b"[]"), (b"picture", b"{}")])
+    write_group(hour / "odd.als", [GroupItem(b"picture", b"[]"), GroupItem(b"picture", b"{}")])
     (hour / "noise.als").write_bytes(b"noise")
     (hour / "notes.txt").write_bytes(b"no group file")
     (make_spool.directory / "obj" / "stray").write_bytes(b"no directory")

@@ -85,13 +85,14 @@ def test_a_file_whose_datapoints_have_all_ended_is_removed(make_spool, candidate
 
 
 def test_what_no_datapoint_can_be_read_from_is_removed(make_spool, candidate, group_files):
-    from al_framework.pipeline.spool.groupfile import write_group
+    from al_framework.pipeline.spool.groupfile import GroupItem, write_group
 
     spool = make_spool()
     spool.accept([candidate("1")])
     hour = group_files()[0].parent
     (hour / "half.als").write_bytes(group_files()[0].read_bytes()[:-1])
-    write_group(hour / "odd.als", [(b"picture", b"[]"), (b"picture", b'{"key": null}')])
+    items = [GroupItem(b"picture", b"[]"), GroupItem(b"picture", b'{"key": null}')]
+    write_group(hour / "odd.als", items)
 
     report = spool.gc()
 

@@ -10,6 +10,7 @@ from al_framework.pipeline.limits.base import LimitRule
 from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.spool import BatchKey
 from al_framework.pipeline.spool.directory import GroupFiles, prepare_directory
+from al_framework.pipeline.spool.groupfile import GroupItem
 from al_framework.pipeline.spool.items import encode_meta
 from al_framework.pipeline.spool.schema import MIGRATIONS
 
@@ -42,11 +43,12 @@ def old_spool(make_spool, candidate):
     prepare_directory(directory)
     files = GroupFiles(directory)
     candidates = [candidate(name) for name, *_ in ITEMS]
-    images = [
-        (each.image, encode_meta(each.compose("a"), each.key, ("s1", "s2"))) for each in candidates
+    items = [
+        GroupItem(each.image, encode_meta(each.compose("a"), each.key, ("s1", "s2")))
+        for each in candidates
     ]
     file = files.reserve_name(NOW)
-    places = files.write(file, images)
+    places = files.write(file, items)
     with sqlite3.connect(directory / "spool.db") as index:
         for statement in (*MIGRATIONS[0], *LEDGER_OF_VERSION_1):
             index.execute(statement)
