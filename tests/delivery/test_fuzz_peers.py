@@ -18,7 +18,7 @@ from al_framework.assembly import assemble_from
 from al_framework.pipeline.clock import SystemClock
 from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.spool import CorruptItemError, Spool, SpoolLimits
-from al_framework.pipeline.spool.groupfile import write_group
+from al_framework.pipeline.spool.groupfile import GroupItem, write_group
 from al_framework.testing.fakes import sample_jpeg
 from al_framework.testing.fault_server import Answer, FaultServer
 
@@ -197,7 +197,9 @@ def rebuild(directory, metas):
     """Build the index anew of one group; return how many datapoints it has then."""
     (directory / "obj" / "2024010100").mkdir(parents=True, mode=0o700)
     directory.chmod(0o700)
-    write_group(directory / "obj" / "2024010100" / "g.als", [(b"\xff\xd8", m) for m in metas])
+    write_group(
+        directory / "obj" / "2024010100" / "g.als", [GroupItem(b"\xff\xd8", m) for m in metas]
+    )
     (directory / "spool.db").write_bytes(b"no database " * 100)
     (directory / "spool.db").chmod(0o600)
     spool, found = spool_in(directory), 0
