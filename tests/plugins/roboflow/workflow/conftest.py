@@ -207,11 +207,44 @@ def difference(expected, actual, ids=None, place=""):
     return next((one for one in found if one is not None), None)
 
 
+CROP = {
+    "type": "Crop",
+    "name": "crop",
+    "image": "$inputs.image",
+    "predictions": "$steps.m.predictions",
+}
+
+
+def parameter(name, **more):
+    return {"type": "InferenceParameter", "name": name, **more}
+
+
+def plain(**more):
+    """A model and a collector of what it says."""
+    return document(
+        [model(), collector("$steps.m.predictions", **more)],
+        selector="$steps.m.predictions",
+        generation=2,
+    )
+
+
+def on_crops(*, generation=2, kind="ObjectDetectionModel", field="predictions", **system):
+    """A second model on the crops of the first one, and a collector of what it says."""
+    second = model(kind, name="c", image="$steps.crop.crops", model_id="second/1")
+    return document(
+        [model(), CROP, second, collector(f"$steps.c.{field}", image="$steps.crop.crops")],
+        selector=f"$steps.c.{field}",
+        generation=generation,
+        **system,
+    )
+
+
 @pytest.fixture
 def flow():
     """Give the functions above to tests, which cannot import them."""
     return SimpleNamespace(
         CONFIGURATION=CONFIGURATION,
+        CROP=CROP,
         Detector=Detector,
         boxes=boxes,
         classified=classified,
@@ -219,6 +252,9 @@ def flow():
         difference=difference,
         document=document,
         model=model,
+        on_crops=on_crops,
         output=output,
+        parameter=parameter,
+        plain=plain,
         shape_of=shape_of,
     )
