@@ -35,7 +35,7 @@ class Transport:
         method: str,
         *path: str,
         query: Sequence[tuple[str, str]] = (),
-        body: bytes | Sequence[bytes] | None = None,
+        body: bytes | tuple[bytes, ...] | None = None,
         content_type: str | None = None,
         accept: Collection[int] = (),
     ) -> Reply:

@@ -103,7 +103,7 @@ def test_a_request_carries_what_it_was_given_and_nothing_else(server, make):
     }
 
 
-@pytest.mark.parametrize("parts", [(b"head", b"x" * 300_000, b"", b"tail"), [b"one"], (b"",), ()])
+@pytest.mark.parametrize("parts", [(b"head", b"x" * 300_000, b"", b"tail"), (b"one",), (b"",), ()])
 def test_a_body_in_parts_arrives_as_the_same_bytes_in_one(server, client, parts):
     server.otherwise = lambda _: Answer(body="x")
 
@@ -113,6 +113,15 @@ def test_a_body_in_parts_arrives_as_the_same_bytes_in_one(server, client, parts)
     assert server.connections == 1
     in_parts, in_one = server.requests
     assert (in_parts.body, in_parts.headers) == (b"".join(parts), in_one.headers)
+
+
+@pytest.mark.parametrize("body", [bytearray(b"body"), memoryview(b"body"), "body"])
+def test_whatever_else_is_a_body_is_sent_whole(server, client, body):
+    server.say(Answer(body="x"))
+
+    client.send("POST", server.url, body=body)
+
+    assert server.requests[0].body == b"body"
 
 
 def test_netrc_and_cookies_add_nothing(server, client, tmp_path, monkeypatch):

@@ -91,7 +91,7 @@ class HttpClient:
         method: str,
         url: str,
         *,
-        body: bytes | Sequence[bytes] | None = None,
+        body: bytes | tuple[bytes, ...] | None = None,
         headers: Mapping[str, str] | None = None,
         accept: Collection[int] = (),
     ) -> HttpReply:
@@ -100,7 +100,7 @@ class HttpClient:
         Args:
             method: The HTTP method.
             url: The address; what is secret in its query belongs into `secret_query`.
-            body: The body; or its parts in their order, none of which is copied; or None.
+            body: The body; or a tuple of its parts in their order, which are not copied; or None.
             headers: Headers of this request; none of them secret.
             accept: Statuses outside 200 to 299 to return rather than to raise.
 
@@ -126,7 +126,7 @@ class HttpClient:
         self,
         method: str,
         url: str,
-        body: bytes | Sequence[bytes] | None,
+        body: bytes | tuple[bytes, ...] | None,
         headers: Mapping[str, str],
         accept: Collection[int],
     ) -> HttpReply | HttpError:

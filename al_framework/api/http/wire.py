@@ -11,7 +11,7 @@ import io
 import os
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
@@ -139,7 +139,7 @@ class Line:
         method: str,
         url: str,
         *,
-        body: bytes | Sequence[bytes] | None,
+        body: bytes | tuple[bytes, ...] | None,
         headers: Mapping[str, str],
     ) -> tuple[int, Mapping[str, str], bytes] | Exception:
         """Return status, headers and body of the answer, or the exception that came instead.
@@ -168,7 +168,7 @@ class Line:
         self,
         method: str,
         url: str,
-        body: bytes | Sequence[bytes] | None,
+        body: bytes | tuple[bytes, ...] | None,
         headers: Mapping[str, str],
     ) -> requests.Response:
         if not url.lower().startswith(("http://", "https://")):
@@ -176,7 +176,7 @@ class Line:
         request = requests.PreparedRequest()
         every = self._headers.copy()
         every.update(headers)
-        data = body if body is None or isinstance(body, bytes) else _in_parts(body)
+        data = _in_parts(body) if isinstance(body, tuple) else body
         request.prepare(method, url, headers=every, data=data, auth=self._credentials)
         timeouts = self._timeouts
         return self._adapter.send(
@@ -196,14 +196,14 @@ class Line:
         return found
 
 
-def _in_parts(parts: Sequence[bytes]) -> "_Parts | bytes":
+def _in_parts(parts: tuple[bytes, ...]) -> "_Parts | bytes":
     return _Parts(parts) if any(parts) else b""  # requests takes nothing for no known length
 
 
 class _Parts:
-    """A body whose length is known, sent part by part; requests would take a list for a form."""
+    """A body whose length is known, sent part by part."""
 
-    def __init__(self, parts: Sequence[bytes]) -> None:
+    def __init__(self, parts: tuple[bytes, ...]) -> None:
         self._parts = parts
 
     def __len__(self) -> int:
