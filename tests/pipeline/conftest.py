@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from al_framework.api import (
+    Context,
+    Crop,
     Datapoint,
     Detections,
     Frame,
@@ -19,6 +21,7 @@ from al_framework.api import (
     Image,
     Options,
     PredictionAdapter,
+    PredictionError,
     Strategy,
     Ticket,
     Verdict,
@@ -31,7 +34,7 @@ from al_framework.pipeline.handoff import Handoff
 from al_framework.pipeline.identity import Names
 from al_framework.pipeline.limits.base import Ledger, LimitRule
 from al_framework.pipeline.limits.memory import MemoryLedger
-from al_framework.pipeline.offers import Pending
+from al_framework.pipeline.offers import Offer, Pending
 from al_framework.pipeline.plan import CollectionRules, Plan
 from al_framework.pipeline.recent import RecentImages
 from al_framework.pipeline.sampling import Sampler, StrategySlot
@@ -53,6 +56,37 @@ def strategy_type(answer: Answer, **traits: Any) -> type[Strategy]:
         return answer(frame, prediction)
 
     return type("Scripted", (Strategy,), {"type_name": "scripted", "evaluate": evaluate, **traits})
+
+
+class Dicts(PredictionAdapter):
+    """Reads dictionaries: one detection, or what is wrong with them."""
+
+    type_name = "dicts"
+
+    def accepts(self, document):
+        return isinstance(document, dict)
+
+    def adapt(self, document, *, frame, prediction_type):
+        if "bug" in document:
+            raise RuntimeError(document["bug"])
+        if "fault" in document:
+            raise PredictionError(document["fault"])
+        return document.get("answer", sample_detections(1))
+
+
+class Crops(Dicts):
+    def split(self, document, *, frame):
+        for name, piece in document.items():
+            if name == "itself":
+                yield frame, piece
+                continue
+            crop = Crop(
+                frame_id=frame.frame_id, detection_id=name, left=0, top=0, width=9, height=9
+            )
+            yield (
+                Frame(frame_id=f"{frame.frame_id}#{name}", image=frame.image, parent=crop),
+                piece,
+            )
 
 
 class Recorder:
@@ -146,6 +180,25 @@ class World:
             recent=recent,
         )
 
+    def offer_one(
+        self, engine: Engine, frame: Frame, document: object = None, **known: Any
+    ) -> Offer:
+        """Offer a frame that comes whole, with one detection if nothing is said of it."""
+        said = sample_detections(1) if document is None else document
+        [offer] = engine.offer(frame, said, **known)
+        return offer
+
+    def accept_one(
+        self, engine: Engine, frame: Frame, document: object = None, **known: Any
+    ) -> Datapoint:
+        """Take a frame all the way and return its datapoint."""
+        pending = self.offer_one(engine, frame, document, **known).pending
+        assert pending is not None
+        candidate = engine.prepare(pending)
+        assert isinstance(candidate, Candidate)
+        engine.accept([candidate])
+        return self.spool.datapoints[-1]
+
     def unbalanced(self) -> int:
         """Return by how much the counts do not add up."""
         counts = self.tally.counts({})
@@ -185,8 +238,20 @@ def no() -> Verdict:
 
 
 @pytest.fixture(scope="session")
-def context():
+def context() -> Context:
     return CONTEXT
+
+
+@pytest.fixture(scope="session")
+def dicts(context: Context) -> list[tuple[str, PredictionAdapter]]:
+    """Return an adapter of dictionaries, as an engine takes it."""
+    return [("dicts", Dicts(Options(), context))]
+
+
+@pytest.fixture(scope="session")
+def crops(context: Context) -> list[tuple[str, PredictionAdapter]]:
+    """Return an adapter of dictionaries of crops, as an engine takes it."""
+    return [("crops", Crops(Options(), context))]
 
 
 @pytest.fixture(scope="session")
