@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 
 from al_framework.api import Datapoint, Decision, FrameKey, PredictionError, Unlabelled
 from al_framework.api.codec import datapoint_to_dict
@@ -55,7 +54,14 @@ def compose_candidate(
         decision=decision,
         target=rules.target,
     )
-    candidate = Candidate(
+    # The one that nearly always pays: made and looked at before the spool's lock is taken.
+    first = _paid_by(template, rules, decision.matching[0])
+    _check_writable(first)
+
+    def compose(strategy: str) -> Datapoint:
+        return first if strategy == first.strategy else _paid_by(first, rules, strategy)
+
+    return Candidate(
         item_id=item_id,
         image=encoded.image,
         digest=encoded.digest,
@@ -64,13 +70,11 @@ def compose_candidate(
         batch_name=batch_name,
         max_batch_images=rules.max_batch_images,
         target=rules.target,
-        compose=partial(_paid_by, template, rules),
+        compose=compose,
         # The library's frames have no file; a row of their own lets `al explain` find them.
         key=pending.key
         or FrameKey(source=frame.source, frame_id=frame.frame_id, size=0, mtime_ns=0),
     )
-    _check_writable(candidate.compose(decision.matching[0]))
-    return candidate
 
 
 def _paid_by(datapoint: Datapoint, rules: CollectionRules, strategy: str) -> Datapoint:

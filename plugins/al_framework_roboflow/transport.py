@@ -67,6 +67,8 @@ class Transport:
 
 def _segment(text: str) -> str:
     """Quote one part of a path; a part must not move the path elsewhere."""
+    if text.isascii() and text.isalnum():  # as most are: there is nothing to look for
+        return text
     if text in {"", ".", ".."} or not text.isprintable():
         raise RoboflowApiError(
             f"{text!r} is no name of a workspace, a project or an image: correct it",
