@@ -17,6 +17,7 @@ from al_framework.pipeline.spool.condition import read_health
 from al_framework.pipeline.spool.database import translated
 from al_framework.pipeline.spool.schema import MIGRATIONS
 from al_framework.pipeline.spool.sinks import Backlog, read_backlogs
+from al_framework.pipeline.spool.soundness import guarded
 
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -80,6 +81,4 @@ def _connect(index: Path) -> sqlite3.Connection:
     log = Path(f"{index}-wal")
     is_open = log.exists() and log.stat().st_size > 0
     uri = f"file:{quote(str(index))}?{'mode=ro' if is_open else 'immutable=1'}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    connection.execute("PRAGMA trusted_schema = OFF")
-    return connection
+    return guarded(sqlite3.connect(uri, uri=True, isolation_level=None))

@@ -27,7 +27,16 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection = sqlite3.connect(
         uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT_S
     )
-    connection.execute("PRAGMA trusted_schema = OFF")
+    return guarded(connection)
+
+
+def guarded(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """Let nothing that stands in an index be called; close what cannot be told so."""
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

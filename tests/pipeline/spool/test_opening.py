@@ -12,7 +12,7 @@ from al_framework.pipeline.limits.base import LimitRule
 from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.spool import GcReport, Spool
 from al_framework.pipeline.spool.schema import MIGRATIONS
-from al_framework.pipeline.spool.soundness import set_aside
+from al_framework.pipeline.spool.soundness import connect, set_aside
 
 DAILY = {"a": [LimitRule(period="daily", value=3)]}
 
@@ -383,3 +383,23 @@ def test_a_failed_opening_can_be_tried_again(make_spool, candidate, monkeypatch)
         spool.open()
     spool.open()
     spool.close()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_connection_whose_first_word_fails_is_closed(tmp_path, monkeypatch, read_only):
+    made = []
+
+    class Broken(sqlite3.Connection):
+        def execute(self, *_):
+            made.append(self)
+            raise sqlite3.OperationalError("disk I/O error")
+
+    (tmp_path / "spool.db").touch()
+    plain = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *a, **o: plain(*a, factory=Broken, **o))
+    with pytest.raises(sqlite3.OperationalError, match="disk I/O error"):
+        connect(tmp_path / "spool.db", read_only=read_only)
+
+    (connection,) = made
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        connection.total_changes  # noqa: B018 - is asked of an open one only
