@@ -14,6 +14,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,7 +161,7 @@ def _sqlite(path: str, limit: int) -> SqliteLedger:
 def _in_sqlite(path: str, url: str, limit: int) -> Ask:
     del url
     ledger, lock = _sqlite(path, limit), FileLock(Path(f"{path}.lock"))
-    connection = sqlite3.connect(path, isolation_level=None)
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = FULL")
 
     def ask(token: str) -> bool:
@@ -170,6 +171,7 @@ def _in_sqlite(path: str, url: str, limit: int) -> Ask:
             connection.execute("COMMIT")
         return granted
 
+    weakref.finalize(ask, connection.close)
     return ask
 
 

@@ -327,7 +327,7 @@ sys.exit(status or {before.reason, after.reason} != {"no_configuration"})
 
 def test_the_child_of_a_fork_asks_for_itself(tmp_path):
     done = subprocess.run(
-        [sys.executable, "-c", FORKED],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED],
         cwd=tmp_path,
         capture_output=True,
         text=True,

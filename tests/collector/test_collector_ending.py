@@ -180,7 +180,7 @@ sys.exit(status)
 
 def test_a_forked_child_collects_on_its_own(tmp_path, manifest, document):
     (tmp_path / "al.json").write_text(json.dumps(document(ALL)))
-    command = [sys.executable, "-c", FORKED]
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED]
     done = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
     )
