@@ -188,7 +188,11 @@ class Spool:
                 require_spool(self.directory)
             prepare_directory(self.directory, allow_network_disk=self._limits.allow_network_disk)
             self._database.open()
-        self._report_strangers()
+            try:
+                self._report_strangers()
+            except BaseException:
+                self._database.close()
+                raise
         self._is_open = True
         self._last_counts = None
 

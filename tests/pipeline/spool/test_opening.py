@@ -403,3 +403,27 @@ def test_a_connection_whose_first_word_fails_is_closed(tmp_path, monkeypatch, re
     (connection,) = made
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connection.total_changes  # noqa: B018 - is asked of an open one only
+
+
+def test_what_fails_once_the_index_is_open_leaves_no_connection(make_spool, monkeypatch):
+    spool, made, plain = make_spool(), [], sqlite3.connect
+    spool.close()
+
+    def fail():
+        raise SpoolError("not now")
+
+    def noted(*arguments, **options):
+        made.append(plain(*arguments, **options))
+        return made[-1]
+
+    with monkeypatch.context() as patch, pytest.raises(SpoolError, match="not now"):  # noqa: PT012 - the context is the cause
+        patch.setattr(sqlite3, "connect", noted)
+        patch.setattr(spool, "counts", fail)
+        spool.open()
+
+    assert made
+    for connection in made:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.total_changes  # noqa: B018 - is asked of an open one only
+    spool.open()
+    spool.close()
