@@ -11,7 +11,7 @@ import functools
 import logging
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 
 __all__ = ["HEAVY_PACKAGES", "watch_io", "watch_log"]
@@ -30,6 +30,7 @@ HEAVY_PACKAGES = (
 _EVENTS = frozenset({"open", "time.sleep", "sqlite3.connect", "urllib.Request"})
 _FAMILIES = ("os.", "shutil.", "socket.", "subprocess.", "http.client.", "tempfile.")
 _IMPORTING = "<frozen importlib._bootstrap>"
+_NOTHING: Callable[..., object] = dict[object, object]().get  # written in C, and does nothing
 
 
 @contextlib.contextmanager
@@ -56,31 +57,56 @@ def watch_io() -> Iterator[list[str]]:
     What an import reads does not count, unless it is the import of a heavy package.
     """
     seen: list[str] = []
-    watched, thread = _watched(), threading.get_ident()
+    watch = _watch()
     missing = [name for name in HEAVY_PACKAGES if name not in sys.modules]
-    watched[thread] = seen
+    watch.begin(seen)
     try:
         yield seen
     finally:
-        del watched[thread]
+        watch.end()
         seen += [f"import of {name!r}" for name in missing if name in sys.modules]
 
 
-@functools.cache  # an audit hook stays until the process ends, so there must be only one
-def _watched() -> dict[int, list[str]]:
-    watched: dict[int, list[str]] = {}
+class _Watch:
+    """An audit hook that runs no Python unless somebody watches.
 
-    def notice(event: str, arguments: tuple[object, ...]) -> None:
-        if not watched:
-            return
-        seen = watched.get(threading.get_ident())
+    It stays until the process ends and is called at every event, among them the start of a thread
+    that is traced: another thread that starts while Python runs there cannot be traced any more,
+    in CPython 3.11, and dies.
+    """
+
+    __call__: Callable[..., object] = _NOTHING
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._watched: dict[int, list[str]] = {}
+
+    def begin(self, seen: list[str]) -> None:
+        """Watch the calling thread."""
+        with self._lock:
+            self._watched[threading.get_ident()] = seen
+            type(self).__call__ = self._notice  # type: ignore[method-assign]  # calling looks there
+
+    def end(self) -> None:
+        """Watch it no longer."""
+        with self._lock:
+            del self._watched[threading.get_ident()]
+            if not self._watched:
+                type(self).__call__ = _NOTHING  # type: ignore[method-assign]  # as above
+
+    def _notice(self, event: str, arguments: tuple[object, ...]) -> None:
+        seen = self._watched.get(threading.get_ident())
         touches = event in _EVENTS or event.startswith(_FAMILIES)
         if seen is not None and touches and not _is_importing():
             what = f" of {arguments[0]!r:.100}" if arguments else ""
             seen.append(f"{event}{what}")
 
-    sys.addaudithook(notice)
-    return watched
+
+@functools.cache  # there must be only one
+def _watch() -> _Watch:
+    watch = _Watch()
+    sys.addaudithook(watch)
+    return watch
 
 
 def _is_importing() -> bool:
