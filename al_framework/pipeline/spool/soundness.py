@@ -76,6 +76,8 @@ def is_sound(path: Path, *, thorough: bool) -> bool:
         if is_suspicious(exc):
             return False
         raise
+    except UnicodeDecodeError:  # what SQLite says of a damaged schema quotes its bytes
+        return False
     return rows == [("ok",)]
 
 

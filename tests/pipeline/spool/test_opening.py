@@ -427,3 +427,15 @@ def test_what_fails_once_the_index_is_open_leaves_no_connection(make_spool, monk
             connection.total_changes  # noqa: B018 - is asked of an open one only
     spool.open()
     spool.close()
+
+
+def test_a_schema_that_is_no_text_any_more_is_damage(make_spool, candidate):
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    spool.close()
+    index = make_spool.directory / "spool.db"
+    whole = index.read_bytes()
+    index.write_bytes(whole.replace(b"CREATE TABLE item", b"CREATE TABL\xe9 item"))
+
+    assert index.read_bytes() != whole
+    assert make_spool().find("cam/1")
