@@ -30,7 +30,7 @@ from al_framework.config.secrets import secret_values
 from al_framework.host.plugins import PluginHost
 from al_framework.pipeline.adaptation import Adaptation
 from al_framework.pipeline.clock import SteadyClock
-from al_framework.pipeline.delivery import Delivery, RetryRules
+from al_framework.pipeline.delivery import Delivery, Pace, RetryRules
 from al_framework.pipeline.dry_run import DryRun
 from al_framework.pipeline.engine import Engine
 from al_framework.pipeline.identity import Names
@@ -266,6 +266,11 @@ class Builder:
             clock=self._clock,
             workers=model.workers,
             rules=RetryRules(max_attempts=model.max_attempts, max_age_s=model.max_age_s),
+            paces={
+                entry.name: Pace(per_s=entry.pace.per_s, burst=entry.pace.burst)
+                for entry in self._configuration.sinks
+                if entry.pace is not None
+            },
             rng=rng,
             on_delivered=delivered,
             batch_sizes={

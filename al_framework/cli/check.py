@@ -160,7 +160,8 @@ def _titled(title: str, entries: Sequence[ComponentEntry]) -> Iterator[tuple[str
 
 def _component(entry: ComponentEntry) -> str:
     name = "" if entry.name == entry.type_name else f"{entry.name}: "
-    return f"{name}{entry.type_name} (plugin {entry.plugin})"
+    pace = "" if entry.pace is None else f", {entry.pace.per_s:g} a second at the most"
+    return f"{name}{entry.type_name} (plugin {entry.plugin}){pace}"
 
 
 def _strategy(strategy: StrategyEntry) -> str:

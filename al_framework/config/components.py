@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from al_framework.api import Strategy
 from al_framework.config.annotations import field_names, secret_places
 from al_framework.config.faults import FaultLog
-from al_framework.config.models import ComponentEntry, EntryModel, StrategyEntry
+from al_framework.config.models import ComponentEntry, EntryModel, SinkEntryModel, StrategyEntry
 from al_framework.config.paths import KeyPath, format_path, look_up
 from al_framework.config.roboflow_document import TASK_GROUPS, StrategyCommonModel, TaskGroup
 from al_framework.config.secrets import FILE_PREFIX, is_literal, secret_from_file
@@ -72,7 +73,11 @@ class ComponentChecker:
             written: The entry as the user wrote it.
             at: Where it stands in the document.
         """
-        return self._check(kind, EntryModel, data, written, at)[1]
+        model = SinkEntryModel if kind == "sink" else EntryModel
+        common, entry = self._check(kind, model, data, written, at)
+        if entry is None or not isinstance(common, SinkEntryModel):
+            return entry
+        return replace(entry, pace=common.pace)
 
     def strategy(self, data: Any, written: Any, at: KeyPath) -> StrategyEntry | None:
         """Return the entry of a strategy; None after faults."""

@@ -41,6 +41,28 @@ class EntryModel(Section):
     )
 
 
+class PaceModel(Section):
+    """How fast a sink is given pictures at the most; a second attempt counts as the first."""
+
+    per_s: float = Field(ge=0.0001, le=1_000_000, description="Attempts a second in the long run")
+    burst: int = Field(
+        default=1,
+        gt=0,
+        le=1_000_000,
+        description="Attempts that may come at once after a time without any",
+    )
+
+
+class SinkEntryModel(EntryModel):
+    """What every sink has, whatever its type."""
+
+    pace: PaceModel | None = Field(
+        default=None,
+        description="How fast it is given pictures at the most, to stay below what its server "
+        "allows or to spare the network; by default as fast as they come",
+    )
+
+
 class SpoolModel(Section):
     """The directory where accepted pictures are safe until every sink holds them."""
 
@@ -238,6 +260,7 @@ class ComponentEntry:
         component: The class.
         options: The options, an instance of the class's `Options`.
         plugin: Name of the plugin that provides the class.
+        pace: Of a sink: how fast it is given datapoints at the most; None for no bound.
     """
 
     kind: str
@@ -246,6 +269,7 @@ class ComponentEntry:
     component: type[Component[Any]]
     options: BaseModel = field(repr=False)
     plugin: str
+    pace: PaceModel | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from al_framework.api._faults import plugin_errors
-from al_framework.config.models import DocumentModel, EntryModel
+from al_framework.config.models import DocumentModel, EntryModel, SinkEntryModel
 from al_framework.config.roboflow_document import (
     ActiveLearningDocumentModel,
     DisabledModel,
@@ -62,6 +62,11 @@ _ENTRIES: Mapping[str, tuple[str, bool]] = MappingProxyType(
         "predictor": ("predictor", True),
         "adapter": ("prediction_adapter", True),
     }
+)
+
+# What entries of a kind have beside the options of their type.
+_COMMON: Mapping[str, type[BaseModel]] = MappingProxyType(
+    {"strategy": StrategyCommonModel, "sink": SinkEntryModel}
 )
 
 
@@ -122,7 +127,7 @@ def _any_of_kind(host: PluginHost, kind: str, definitions: dict[str, Any]) -> di
 def _component(registration: Registration, definitions: dict[str, Any]) -> dict[str, Any]:
     name = f"{registration.kind}_{registration.type_name}"
     is_strategy = registration.kind == "strategy"
-    common_model = StrategyCommonModel if is_strategy else EntryModel
+    common_model = _COMMON.get(registration.kind, EntryModel)
     common = _model_schema(common_model, registration.kind, definitions)
     options = _options_schema(registration.component.Options, name, definitions)
     properties = {**options.get("properties", {}), **common["properties"]}

@@ -117,6 +117,13 @@ def test_predictor_and_adapter_are_shown(run):
     assert "adapter eyes: reader (plugin models)" in rows
 
 
+def test_the_pace_of_a_sink_is_shown(run):
+    result = run(GOOD.replace("path: collected}", "path: collected, pace: {per_s: 2.5}}"))
+    rows = [" ".join(line.split()) for line in result.stdout.splitlines()]
+
+    assert "sinks directory (plugin local), 2.5 a second at the most" in rows
+
+
 def test_a_secret_in_the_file_is_warned_of_once(run):
     sink = "sinks:\n  - {type: roboflow, workspace: w, project: p, api_key: abcdefgh}\n"
     text = GOOD.replace("sinks:\n  - {type: directory, path: collected}\n", sink)

@@ -137,7 +137,7 @@ FAULTS = [
     ),
     (
         sinks({"type": "null", "path": "x"}),
-        "sinks[0].path: unknown key, known are: 'type', 'name' (sink type 'null', plugin 'sinks')",
+        "sinks[0].path: unknown key, known are: 'type', 'name', 'pace' (sink type 'null', plugin",
     ),
     (
         put(predictor={"type": "model", "model": "a", "threshold": 1.5}),

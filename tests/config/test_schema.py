@@ -80,6 +80,8 @@ GOOD_CHANGES = [
     shop(headers={"a": "${KEY}"}, logins=[{"user": "u", "token": "t"}], login=None),
     shop(size="auto", workers=64, mode="slow", crop=[1, 2], retries={"a": 1}, labels={"a": True}),
     put(sinks=[{"type": "null", "name": None}, {"type": "null", "name": "other"}]),
+    put(sinks=[{"type": "null", "pace": {"per_s": 0.5, "burst": 3}}]),
+    put(sinks=[{"type": "null", "pace": None}]),
     # A variable's value is not known to the schema; it may well fit.
     shop(mode="slow", word="${KEY}", day="2024-01-02"),
 ]
@@ -181,6 +183,10 @@ BAD_CHANGES = [
     shop(word="a"),
     shop(step=3),
     shop(labels=[True]),
+    shop(pace=5),
+    shop(pace={"per_s": 0}),
+    shop(pace={"burst": 2}),
+    put(predictor={"type": "model", "model": "net.onnx", "pace": {"per_s": 1}}),
 ]
 
 

@@ -184,6 +184,7 @@ def test_every_option_is_documented_described_and_tested(site, generator, tests)
         *options.sections(options.DocumentModel),
         *options.sections(options.ActiveLearningDocumentModel, "active_learning"),
         *options.sections(options.StrategyCommonModel, "sampling_strategies"),
+        *options.sections(options.SinkEntryModel, "sinks"),
         *(
             found
             for kind in options.KINDS

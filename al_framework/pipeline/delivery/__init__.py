@@ -5,7 +5,8 @@ At least once for every sink; exactly once where the sink recognises what it alr
 
 from al_framework.pipeline.delivery.breaker import Breaker
 from al_framework.pipeline.delivery.checkpoint import LeaseCheckpoint
+from al_framework.pipeline.delivery.pacing import Pace
 from al_framework.pipeline.delivery.retry import RetryRules
 from al_framework.pipeline.delivery.worker import Delivery
 
-__all__ = ["Breaker", "Delivery", "LeaseCheckpoint", "RetryRules"]
+__all__ = ["Breaker", "Delivery", "LeaseCheckpoint", "Pace", "RetryRules"]

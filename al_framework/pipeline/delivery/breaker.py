@@ -6,13 +6,14 @@ gets through, deliveries grow from one at a time to as many as there are slots: 
 just come back should not meet everything that has waited for it.
 
 An outcome counts for the time in which its attempt began: one that comes in late says nothing
-about the sink of now.
+about the sink of now. Whatever its state, it is given no more than its pace allows.
 """
 
 import threading
 from collections import deque
 from dataclasses import dataclass
 
+from al_framework.pipeline.delivery.pacing import Pace, Pacer
 from al_framework.pipeline.delivery.retry import RetryRules
 from al_framework.pipeline.spool import SinkRecord
 from al_framework.pipeline.spool.sinks import BreakerState
@@ -56,6 +57,7 @@ class Breaker:
         name: The sink.
         rules: When it is left alone, and for how long.
         slots: How many deliveries may run at the same time.
+        pace: How fast they may begin; None for as fast as they come.
 
     Attributes:
         running: How many deliveries run.
@@ -64,10 +66,13 @@ class Breaker:
         is_changed: Whether it should be written down.
     """
 
-    def __init__(self, name: str, rules: RetryRules, *, slots: int) -> None:
+    def __init__(
+        self, name: str, rules: RetryRules, *, slots: int, pace: Pace | None = None
+    ) -> None:
         self._name = name
         self._rules = rules
         self._slots = slots
+        self._pacer = Pacer(pace)
         self._state: BreakerState = "closed"
         self._until = float("-inf")
         self._period = 0
@@ -157,6 +162,7 @@ class Breaker:
             self._has_trial = is_trial = self._state != "closed"
             self.running += 1
             self._current += 1
+            self._pacer.take(now)
             return Permit(self._period, is_trial)
 
     def is_free(self, now: float) -> bool:
@@ -172,13 +178,24 @@ class Breaker:
                 self._current -= 1
                 self._has_trial = False
 
+    def give_back(self, permit: Permit) -> None:
+        """Give a slot back in which nothing was tried, for want of anything to try."""
+        with self._lock:
+            self._pacer.give_back()
+        self.leave(permit)
+
     def needs_person(self, now: float) -> bool:
         """Tell whether it waits for a person to repair key or configuration."""
         return self._state == "paused" and now < self._until
 
     def waits_s(self, now: float) -> float:
-        """Return the seconds for which it is left alone; 0 or less for none."""
-        return float("-inf") if self._state == "closed" else self._until - now
+        """Return the seconds for which it is given nothing; 0 or less for none."""
+        left_alone_s = float("-inf") if self._state == "closed" else self._until - now
+        return max(left_alone_s, self.paced_s(now))
+
+    def paced_s(self, now: float) -> float:
+        """Return the seconds for which its pace forbids to give it anything; 0 or less for none."""
+        return self._pacer.waits_s(now)
 
     def active_s(self, now: float) -> float:
         """Return the seconds for which it was given datapoints, by all processes that led."""
@@ -253,7 +270,7 @@ class Breaker:
             return pause_s
 
     def _is_free(self, now: float) -> bool:
-        if self.running >= self._slots:
+        if self.running >= self._slots or self._pacer.waits_s(now) > 0:
             return False
         if self._state == "closed":
             return self._current < self._width

@@ -82,10 +82,23 @@ class Turns:
 
     def leave(self, sink: str, permit: Permit) -> None:
         """End a turn."""
+        self._end_alone(permit)
+        self._breakers[sink].leave(permit)
+
+    def paced_s(self) -> float | None:
+        """Return the seconds until the first sink may go on that its pace holds back, if any."""
+        now = self._clock.monotonic()
+        waits = [breaker.paced_s(now) for breaker in self._breakers.values()]
+        return min((seconds for seconds in waits if seconds > 0), default=None)
+
+    def _give_back(self, sink: str, permit: Permit) -> None:
+        self._end_alone(permit)
+        self._breakers[sink].give_back(permit)
+
+    def _end_alone(self, permit: Permit) -> None:
         with self._lock:
             if permit is self._alone:
                 self._alone = None
-        self._breakers[sink].leave(permit)
 
     def _take(self, sink: str, *, item_id: str | None = None) -> Turn | None:
         permit = self._enter(sink)
@@ -119,7 +132,7 @@ class Turns:
             )
         finally:
             if lease is None:
-                self.leave(sink, permit)
+                self._give_back(sink, permit)
         return None if lease is None else Turn(lease=lease, permit=permit)
 
     def _enter(self, sink: str) -> Permit | None:

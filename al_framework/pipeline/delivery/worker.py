@@ -1,4 +1,4 @@
-"""The delivery of one spool: on which thread it happens, and how it is waited for and stopped.
+"""The delivery of one spool: what an attempt needs, and how it is waited for and stopped.
 
 Each sink has slots of its own, so a slow one can never hold up another.
 """
@@ -13,7 +13,9 @@ from al_framework.api import Clock, LeaseLostError, SinkCounts, SinkHealth, Spoo
 from al_framework.pipeline.delivery.attempt import Courier, Deliver, OnDelivered
 from al_framework.pipeline.delivery.batch_looks import BatchLooks, BatchSize
 from al_framework.pipeline.delivery.breaker import Breaker
+from al_framework.pipeline.delivery.crew import Crew
 from al_framework.pipeline.delivery.leading import Lead
+from al_framework.pipeline.delivery.pacing import Pace
 from al_framework.pipeline.delivery.reporting import sink_health
 from al_framework.pipeline.delivery.retry import RetryRules
 from al_framework.pipeline.delivery.turns import Turn, Turns
@@ -38,6 +40,7 @@ class Delivery:
         on_delivered: Called on a delivery thread for each datapoint that a sink holds.
         rng: Draws the delays; seeded by the system by default.
         rules: When to try again and when to give up.
+        paces: How fast sinks are given datapoints at the most, for those that have such a bound.
         poll_s: Seconds between looks for work that other processes or the passing of time bring.
         batch_sizes: What tells how many pictures a labelling batch holds, for the sinks that can
             tell; called once a minute at the most, on threads of their own.
@@ -53,6 +56,7 @@ class Delivery:
         on_delivered: OnDelivered | None = None,
         rng: random.Random | None = None,
         rules: RetryRules | None = None,
+        paces: Mapping[str, Pace] | None = None,
         poll_s: float = 0.2,
         batch_sizes: Mapping[str, BatchSize] | None = None,
     ) -> None:
@@ -61,9 +65,10 @@ class Delivery:
         self._spool = spool
         self._deliveries = spool.deliveries
         self._clock = clock
-        self._poll_s = poll_s
-        self._breakers = {name: Breaker(name, rules, slots=slots) for name in sinks}
-        self._max_threads = slots * len(sinks)
+        paces = paces or {}
+        self._breakers = {
+            name: Breaker(name, rules, slots=slots, pace=paces.get(name)) for name in sinks
+        }
         self._courier = Courier(
             spool.deliveries,
             sinks=sinks,
@@ -76,24 +81,27 @@ class Delivery:
         self._turns = Turns(spool.deliveries, self._breakers, clock=clock)
         self._looks = BatchLooks(spool.batches, batch_sizes or {}, clock=clock)
         self._lead = Lead(spool, self._breakers, self._looks, clock=clock)
-        self._started = False
-        self._closed = threading.Event()
+        self._crew = Crew(
+            self._work,
+            paced_s=self._turns.paced_s,
+            most=slots * len(sinks),
+            poll_s=poll_s,
+        )
+        self._telling = threading.Lock()
         self._spool_failed = False
         self._told: set[type[BaseException]] = set()
-        self._begin()
-        spool.on_accept(self._wake)
+        spool.on_accept(self._crew.wake)
         spool.on_batches(self._looks.ensure)
         tell_after_fork(self)
 
     def start(self) -> None:
         """Deliver on threads of its own from now on."""
-        self._started = True
-        self._wake()
+        self._crew.start()
 
     @property
     def has_threads(self) -> bool:
         """Whether threads of its own deliver."""
-        return self._started
+        return self._crew.has_started
 
     def step(self) -> bool:
         """Make the one attempt that is due next, on the calling thread.
@@ -129,7 +137,7 @@ class Delivery:
         """
         started, waited = self._clock.monotonic(), 0.0
         leads = False
-        while not self._closed.is_set():
+        while not self._crew.closed.is_set():
             waiting = self._deliveries.waiting(item_id)
             if waiting is None:
                 if leads:
@@ -149,7 +157,7 @@ class Delivery:
                 continue
             if not any(self._may_end_by(s, due, remaining) for s, due in waiting.items()):
                 return False
-            self._closed.wait(_TICK_S)
+            self._crew.closed.wait(_TICK_S)
             waited += _TICK_S
         return False
 
@@ -181,9 +189,9 @@ class Delivery:
                 return False
             if not any(self._may_end(sink, remaining) for sink in left):
                 return False
-            if not self._started and self.step():
+            if not self._crew.has_started and self.step():
                 continue
-            if self._closed.wait(_TICK_S):
+            if self._crew.closed.wait(_TICK_S):
                 return False
             waited += _TICK_S
 
@@ -196,13 +204,10 @@ class Delivery:
         Args:
             deadline_s: Seconds to wait at most, and two more if the disk does not answer.
         """
-        with self._condition:
-            if self._closed.is_set():
-                return
-            self._closed.set()
-            self._looks.close()
-            self._condition.notify_all()
-            threads = list(self._threads)
+        threads = self._crew.close()
+        if threads is None:
+            return
+        self._looks.close()
         started, waited = self._clock.monotonic(), 0.0
         try:
             for thread in threads:
@@ -238,59 +243,24 @@ class Delivery:
 
     def after_fork(self) -> None:
         """Leave threads and leadership to the parent; the child's first accept starts its own."""
-        self._begin()
-
-    def _begin(self) -> None:
-        # New ones, since a fork may have happened while another thread held them.
-        was_closed, self._closed = self._closed.is_set(), threading.Event()
-        if was_closed:
-            self._closed.set()
-        self._condition = threading.Condition()
-        self._threads: set[threading.Thread] = set()
-        self._idle = 0
-        self._has_poller = False
+        self._telling = threading.Lock()  # another thread may have held the old one
+        self._crew.begin()
         self._looks.begin()
         self._lead.begin()
         self._turns.begin()
 
-    def _wake(self) -> None:
-        with self._condition:
-            if self._idle:
-                self._condition.notify()
-            else:
-                self._spawn()
-
-    def _spawn(self) -> None:
-        if not self._started or self._closed.is_set() or len(self._threads) >= self._max_threads:
-            return
-        thread = threading.Thread(target=self._work, name="al-delivery", daemon=True)
-        self._threads.add(thread)
-        try:
-            thread.start()
-        except RuntimeError as exc:  # the interpreter is shutting down; the spool keeps everything
-            self._threads.discard(thread)
-            _LOG.debug("delivery: no thread for the rest: %s", exc)
-
-    def _work(self) -> None:
-        try:
-            while not self._closed.is_set():
-                if not self._work_once():
-                    self._wait()
-        finally:
-            with self._condition:
-                self._threads.discard(threading.current_thread())
-
-    def _work_once(self) -> bool:
+    def _work(self) -> bool:
+        """Make an attempt on a thread of the crew; tell if one was due."""
         try:
             turn = self._take()
             if turn is None:
                 return False
-            self._wake()  # somebody has to look out while this thread is busy
+            self._crew.wake()  # somebody has to look out while this thread is busy
             self._run(turn, is_ours=True)
         except SpoolError as exc:
-            with self._condition:
+            with self._telling:
                 is_first, self._spool_failed = not self._spool_failed, True
-            if is_first and not self._closed.is_set():
+            if is_first and not self._crew.closed.is_set():
                 _LOG.error("delivery: interrupted, and tried again until it works: %s", exc)
             self._lead.look_through()  # a lease may have been left behind
             return False
@@ -301,21 +271,8 @@ class Delivery:
         self._spool_failed = False
         return True
 
-    def _wait(self) -> None:
-        with self._condition:
-            if self._closed.is_set():
-                return
-            # One idle thread looks out, so that the others cost nothing.
-            is_poller = not self._has_poller
-            self._has_poller = True
-            self._idle += 1
-            self._condition.wait(self._poll_s if is_poller else None)
-            self._idle -= 1
-            if is_poller:
-                self._has_poller = False
-
     def _take(self) -> Turn | None:
-        if self._closed.is_set() or not self._lead.take():
+        if self._crew.closed.is_set() or not self._lead.take():
             return None
         return self._unless_closed(self._turns.take())
 
@@ -333,10 +290,10 @@ class Delivery:
         return None
 
     def _report(self, exc: BaseException) -> None:
-        with self._condition:
+        with self._telling:
             is_first = type(exc) not in self._told
             self._told.add(type(exc))
-        if is_first and not self._closed.is_set():
+        if is_first and not self._crew.closed.is_set():
             _LOG.error(
                 "delivery: failed with %s, which is a fault in here, and is tried again: %s",
                 type(exc).__name__,
@@ -379,7 +336,7 @@ class Delivery:
 
     def _resign(self) -> None:
         """Give up the lead, on a thread of its own: whatever hangs must not hang the caller."""
-        if not self._started:  # whoever delivers on its own thread has asked for no other
+        if not self._crew.has_started:  # whoever delivers on its own thread has asked for no other
             self._lead.resign()
             return
         thread = threading.Thread(target=self._lead.resign, name="al-delivery-end", daemon=True)

@@ -15,7 +15,7 @@ from al_framework.cli._component_page import (
     option_rows,
     type_words,
 )
-from al_framework.config.models import DocumentModel, EntryModel
+from al_framework.config.models import DocumentModel, EntryModel, SinkEntryModel
 from al_framework.config.roboflow_document import ActiveLearningDocumentModel, StrategyCommonModel
 from al_framework.host import PluginHost, Registration
 from al_framework.host.registry import kind_words
@@ -53,7 +53,9 @@ def active_learning() -> str:
 def types(kind: str) -> str:
     """Return what our own plugins provide of one kind, each type with its options."""
     parts = [_type_section(registration) for registration in registrations(kind)]
-    if kind != "strategy":
+    if kind == "sink":
+        parts.insert(0, _tables(SinkEntryModel, "sinks[]"))
+    elif kind != "strategy":
         parts.insert(0, f"Every entry has, beside those of its type:\n\n{_table(EntryModel)}")
     return "\n\n".join(parts)
 

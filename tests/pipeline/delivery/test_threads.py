@@ -362,7 +362,7 @@ def test_idle_threads_but_one_wait_without_polling(bench):
     gate.open.set()
     delivery.drain(PATIENCE_S)
 
-    assert eventually(lambda: delivery._idle >= 4)
+    assert eventually(lambda: delivery._crew._idle >= 4)
     looks = []
     take = bench.spools[0].deliveries.take
     bench.spools[0].deliveries.take = lambda sink, **options: (
@@ -405,7 +405,7 @@ def test_whatever_a_sink_raises_on_our_threads_is_a_fault_of_the_sink(bench, cap
     bench.accept(3)
 
     assert eventually(lambda: delivery.counts()["s"].delivered == 2)
-    assert len(delivery._threads) == 1
+    assert len(delivery._crew._threads) == 1
     (row,) = bench.rows("s")
     assert ("item-1", 1) == (row[0], row[3])
     assert row[2] > 0  # it waits, as after any failure
@@ -455,7 +455,7 @@ def test_a_thread_that_closing_has_overtaken_takes_no_lead(bench, monkeypatch):
     delivery.start()
     bench.accept()
     assert here.wait(PATIENCE_S)
-    (thread,) = delivery._threads
+    (thread,) = delivery._crew._threads
     delivery.close(0.0)
     go.set()
     thread.join(PATIENCE_S)
@@ -494,7 +494,7 @@ def test_who_cannot_wait_any_longer_leaves_no_lead_behind(bench, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    for thread in delivery._threads:
+    for thread in delivery._crew._threads:
         monkeypatch.setattr(thread, "join", interrupt)
     with pytest.raises(KeyboardInterrupt):
         delivery.close(PATIENCE_S)
@@ -533,7 +533,7 @@ def test_the_child_of_a_fork_starts_without_threads_and_lead(bench):
     delivery.after_fork()
     bench.accept()
 
-    assert not delivery._threads
+    assert not delivery._crew._threads
     assert delivery.step()
 
 
