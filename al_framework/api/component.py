@@ -135,7 +135,7 @@ class Component(ABC, Generic[OptionsT]):
         Called at the end on a thread of its own; must be safe without `start` and when called
         twice. A strategy that another document has replaced is closed once no frame is on its way
         through it. An error is logged and nothing else; a component that has not closed within ten
-        seconds is left behind.
+        seconds, or within one after another has hung, is left behind.
         """
 
 

@@ -19,6 +19,8 @@ from al_framework.config.models import ComponentEntry
 logger = logging.getLogger(__name__)
 
 CLOSE_S = 10.0  # for a file that is written, a connection that says good-bye
+# Once one has hung, for what hangs together often hangs for one reason: a network that is gone.
+NEXT_CLOSE_S = 1.0
 
 
 class Starter:
@@ -40,6 +42,7 @@ class Starter:
         self._state_root = state_root
         self._masked = mask
         self._logs = logs
+        self._one_has_hung = False
 
     def start(
         self,
@@ -66,7 +69,7 @@ class Starter:
         self._logs.cover(*loggers)
         try:
             component = entry.component(entry.options, context)
-            stack.callback(_close, component, who)
+            stack.callback(self._close, component, who)
             component.start()
             if resume is not None:
                 resume(component)
@@ -89,6 +92,28 @@ class Starter:
         # A strategy's name may be any text, as Roboflow allows; only its safe part is a path.
         return self._state_root / _directory_name(entry)
 
+    def _close(self, component: Component[Any], who: str) -> None:
+        """Close a component; one that hangs is left behind, for the others must be closed, too."""
+
+        def close() -> None:
+            try:
+                component.close()
+            except plugin_errors():  # a plugin boundary: as above
+                logger.exception("%s could not be closed: repair or update the plugin", who)
+
+        thread = threading.Thread(target=close, name="al-close", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is shutting down
+            close()
+            return
+        limit_s = NEXT_CLOSE_S if self._one_has_hung else CLOSE_S
+        thread.join(limit_s)
+        if thread.is_alive():
+            text = "%s has not closed within %g s and is left behind: repair or update the plugin"
+            logger.error(text, who, limit_s)
+            self._one_has_hung = True
+
     def _context(self, entry: ComponentEntry) -> Context:
         return Context(
             name=entry.name,
@@ -103,24 +128,3 @@ def _directory_name(entry: ComponentEntry) -> str:
     safe = re.sub(r"[^A-Za-z0-9_-]+", "-", entry.name)[:60]
     digest = hashlib.sha256(entry.name.encode()).hexdigest()[:8]
     return f"{entry.kind}-{entry.name if safe == entry.name else f'{safe}-{digest}'}"
-
-
-def _close(component: Component[Any], who: str) -> None:
-    """Close a component; one that hangs is left behind, for the others must be closed, too."""
-
-    def close() -> None:
-        try:
-            component.close()
-        except plugin_errors():  # a plugin boundary: as above
-            logger.exception("%s could not be closed: repair or update the plugin", who)
-
-    thread = threading.Thread(target=close, name="al-close", daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # the interpreter is shutting down
-        close()
-        return
-    thread.join(CLOSE_S)
-    if thread.is_alive():
-        text = "%s has not closed within %g s and is left behind: repair or update the plugin"
-        logger.error(text, who, CLOSE_S)
