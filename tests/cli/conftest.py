@@ -1,6 +1,7 @@
 import importlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -204,3 +205,53 @@ def moody(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         (desk.directory / "mood").write_text(mood)
 
     return feel
+
+
+@pytest.fixture
+def fine(desk: Desk) -> Desk:
+    """A configuration and two pictures with which nothing is wrong."""
+    desk.add_frames(2)
+    desk.write()
+    return desk
+
+
+@pytest.fixture
+def refused(
+    al: Callable[..., Outcome], desk: Desk, moody: Callable[[str], None], still_clock: None
+) -> Callable[..., Outcome]:
+    """Three datapoints that the sink `picky` has refused."""
+    moody("refuses")
+    desk.add_frames(3)
+    result = al("run", "al.yaml", "--json")
+    assert result.status == 1, result.err
+    return al
+
+
+@pytest.fixture
+def letters(refused: Callable[..., Outcome]) -> Any:
+    """What `refused` has made, as the command lists it."""
+    return refused("dead", "list", "--json").summary
+
+
+@pytest.fixture
+def index(desk: Desk) -> Callable[..., None]:
+    """Change the index behind everybody's back."""
+
+    def change(sql: str, *values: Any) -> None:
+        with sqlite3.connect(desk.directory / ".al" / "line" / "spool.db") as connection:
+            connection.execute(sql, values)
+        connection.close()
+
+    return change
+
+
+@pytest.fixture
+def locked(
+    al: Callable[..., Outcome], desk: Desk, moody: Callable[[str], None]
+) -> Callable[..., Outcome]:
+    """Three datapoints wait for a sink whose key is refused."""
+    moody("locked")
+    desk.add_frames(3)
+    result = al("run", "al.yaml", "--json")
+    assert result.status == 1, result.err
+    return al

@@ -1,45 +1,15 @@
+"""The command `al spool status`: what waits for whom, and why."""
+
 import contextlib
 import fcntl
-import os
-import sqlite3
-import threading
 
 import pytest
 
-from al_framework.api import SinkHealth
-from al_framework.cli import spool as spool_module
-from al_framework.cli._draining import is_held_up, wait_for_deliveries, watch_for_stall
-from al_framework.cli._spool_report import show_collected_garbage, show_verified
-from al_framework.cli._spools import Place
-from al_framework.cli._wording import counted, duration, moment, plain_console, size, visible
+from al_framework.cli._wording import counted, duration, moment, size, visible
 from al_framework.pipeline.clock import SystemClock
 from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.spool import Spool
 from al_framework.pipeline.spool.locking import FileLock
-from al_framework.pipeline.spool.records import Damage, GcReport, VerifyReport
-from al_framework.testing import FakeClock
-
-
-@pytest.fixture
-def index(desk):
-    """Change the index behind everybody's back."""
-
-    def change(sql, *values):
-        with sqlite3.connect(desk.directory / ".al" / "line" / "spool.db") as connection:
-            connection.execute(sql, values)
-        connection.close()
-
-    return change
-
-
-@pytest.fixture
-def locked(al, desk, moody):
-    """Three datapoints wait for a sink whose key is refused."""
-    moody("locked")
-    desk.add_frames(3)
-    result = al("run", "al.yaml", "--json")
-    assert result.status == 1, result.err
-    return al
 
 
 def rows(text):
@@ -215,119 +185,6 @@ def test_a_terminal_gets_no_control_characters_of_others(locked, index):
     assert "picky: red\\x1b[31m\\nalarm\\x07\n" in locked("spool", "status").out
 
 
-def test_drain_delivers_what_waits_once_the_sink_is_repaired(locked, moody, desk):
-    moody("fine")
-    result = locked("spool", "drain")
-    again = locked("spool", "drain", "--json")
-
-    assert result.status == 0
-    assert rows(result.out) == [
-        "sink delivered given up still waiting",
-        "directory 0 0 0",
-        "picky 3 0 0",
-    ]
-    assert again.summary == {
-        "directory": str(desk.directory / ".al" / "line"),
-        "sinks": {
-            name: {"delivered": 0, "dead": 0, "pending": 0, "reason": ""}
-            for name in ("directory", "picky")
-        },
-    }
-
-
-def test_drain_ends_at_once_where_every_sink_waits_for_a_person(locked):
-    result = locked("spool", "drain")
-
-    assert result.status == 1
-    assert rows(result.out)[2:] == [
-        "picky 0 0 3",
-        "picky: the key is refused: give another api_key",
-    ]
-
-
-def test_drain_names_what_was_given_up(locked, moody):
-    moody("refuses")
-    result = locked("spool", "drain")
-
-    assert result.status == 1
-    assert rows(result.out)[2:] == ["picky 0 3 0", "see what was given up: al dead list -c al.yaml"]
-
-
-def test_drain_names_a_sink_that_is_not_configured_any_more(locked, desk):
-    desk.write()
-    result = locked("spool", "drain")
-
-    assert result.status == 1
-    assert rows(result.out)[1:] == [
-        "directory 0 0 0",
-        "picky 0 0 3",
-        "picky: it is not configured any more",
-    ]
-
-
-def test_drain_waits_for_another_process_no_longer_than_told(locked, desk, index, monkeypatch):
-    index("UPDATE sink SET state = 'closed', reason = '', until = 0")
-    with (desk.directory / ".al" / "line" / "deliver.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        late = locked("spool", "drain", "--timeout", "0", "--json")
-        monkeypatch.setattr(spool_module, "STALLED_S", 0.0)
-        stalled = locked("spool", "drain", "--json")
-
-    assert (late.status, stalled.status) == (1, 1)
-    assert late.summary["sinks"]["picky"]["pending"] == 3
-    assert stalled.summary["sinks"]["picky"]["pending"] == 3
-
-
-def test_a_signal_ends_the_draining(locked, index, monkeypatch):
-    monkeypatch.setattr(
-        spool_module, "wait_for_deliveries", lambda *_, stop, **__: stop.set() or False
-    )
-
-    assert locked("spool", "drain").status == 130
-
-
-def test_verify_is_content_with_a_sound_spool(locked):
-    result = locked("spool", "verify")
-
-    assert result.status == 0
-    assert result.out.startswith("3 datapoints read, ")
-    assert result.out.endswith("KiB: all as they were accepted\n")
-
-
-def test_verify_names_what_is_damaged(locked, desk):
-    path = min((desk.directory / ".al" / "line" / "obj").rglob("*.als"))
-    content = bytearray(path.read_bytes())
-    content[10] ^= 0xFF
-    path.write_bytes(content)
-    result = locked("spool", "verify")
-    as_json = locked("spool", "verify", "--json")
-    (damaged,) = as_json.summary["damaged"]
-
-    assert (result.status, as_json.status) == (1, 1)
-    assert as_json.summary["sound"] is False
-    assert f"{damaged['item_id']}: " in result.out
-    assert "do not match their checksum" in result.out
-    assert ": 1 datapoint damaged\n" in result.out
-
-
-def test_gc_removes_what_belongs_to_nobody_and_verify_points_to_it(locked, desk):
-    hour = desk.directory / ".al" / "line" / "obj" / "2020010100"
-    hour.mkdir(mode=0o700)
-    stray = hour / "stray.als"
-    stray.write_bytes(b"nobody knows it")
-    os.utime(stray, (1, 1))
-    found = locked("spool", "verify").out
-    result = locked("spool", "gc")
-    again = locked("spool", "gc", "--json")
-
-    assert "1 file belongs to no datapoint: al spool gc -c al.yaml\n" in found
-    assert result.status == 0
-    assert result.out.startswith("removed 1 file without a datapoint")
-    assert not hour.exists()
-    assert again.summary["files"] == 0
-    assert locked("spool", "gc").out == "there was nothing to remove\n"
-
-
 @pytest.mark.parametrize("name", ["status", "drain", "verify", "gc"])
 def test_where_there_is_no_spool_none_is_made(al, desk, name):
     desk.add_frames(1)
@@ -361,47 +218,6 @@ def test_the_group_says_what_the_exit_status_means(al):
     assert "Exit status: 0 done, 1 something is damaged or could not be delivered," in help_text
 
 
-def test_every_kind_of_damage_and_of_rubbish_is_named(capsys, tmp_path):
-    place = Place(directory=tmp_path, option="--spool here")
-    show_verified(
-        plain_console(),
-        place,
-        VerifyReport(
-            items=2,
-            bytes=5,
-            damaged=(
-                Damage(item_id="a", file="h/f.als", reason="gone"),
-                Damage(item_id="b", file="h/f.als", reason="torn"),
-            ),
-            stray_files=("x", "y"),
-            index_faults=("row 1 is missing",),
-        ),
-    )
-    show_verified(plain_console(), place, VerifyReport(items=0, bytes=0, index_faults=("a", "b")))
-    show_verified(
-        plain_console(), place, VerifyReport(items=0, bytes=0, kept_files=1, kept_items=2)
-    )
-    show_collected_garbage(plain_console(), GcReport(files=2, bytes=2048, hours=1, set_aside=3))
-    show_collected_garbage(plain_console(), GcReport(kept=2))
-
-    kept = "the index does not know them; to deliver them, move the files to obj/kept of a new"
-    kept += " directory and drain that"
-    assert capsys.readouterr().out.splitlines() == [
-        "index: row 1 is missing",
-        "a: gone",
-        "b: torn",
-        "2 datapoints read, 5 bytes: 2 datapoints damaged, 1 fault in the index",
-        "2 files belong to no datapoint: al spool gc --spool here",
-        "index: a",
-        "index: b",
-        "0 datapoints read, 0 bytes: 2 faults in the index",
-        "0 datapoints read, 0 bytes: all as they were accepted",
-        f"2 datapoints in 1 file of {tmp_path / 'damaged'}: {kept}",
-        "removed 2 files without a datapoint, 1 empty directory, 3 old damaged files (2.0 KiB)",
-        "moved 2 files with unknown datapoints to 'damaged': see al spool verify",
-    ]
-
-
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -424,45 +240,3 @@ def test_every_kind_of_damage_and_of_rubbish_is_named(capsys, tmp_path):
 )
 def test_numbers_are_written_for_people(text, expected):
     assert text == expected
-
-
-@pytest.mark.parametrize(
-    ("sinks", "expected"),
-    [
-        ({"a": SinkHealth(state="paused", until=1.0)}, True),
-        ({"a": SinkHealth(state="open", until=131.0)}, True),
-        ({"a": SinkHealth(state="open", until=129.0)}, False),
-        ({"a": SinkHealth()}, False),
-        ({"a": SinkHealth(state="paused", until=1.0), "b": SinkHealth()}, False),
-    ],
-)
-def test_waiting_is_of_no_use_where_every_sink_waits_for_a_person_or_for_long(sinks, expected):
-    assert is_held_up(sinks, now=100.0, patience_s=30.0) is expected
-
-
-def test_a_stall_is_a_time_without_any_change():
-    clock, number = FakeClock(), 0
-    stalled = watch_for_stall(clock, lambda: number, 30.0)
-    seen = []
-    for change in (0, 0, 1, 0, 0):
-        number += change
-        clock.advance(20.0)
-        seen.append(stalled())
-
-    assert seen == [False, False, False, False, True]
-
-
-def test_waiting_ends_when_all_is_done_or_somebody_has_had_enough():
-    stop, left, shown = threading.Event(), [True, False, False], []
-
-    assert wait_for_deliveries(
-        lambda: not left.pop(), is_hopeless=lambda: False, refresh=lambda: None, stop=stop
-    )
-    stop.set()
-    assert not wait_for_deliveries(
-        lambda: False,
-        is_hopeless=lambda: False,
-        refresh=lambda: shown.append(1),
-        stop=stop,
-    )
-    assert shown == [1]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.ImageFile
 import pytest
 
 from al_framework.api import (
@@ -349,3 +350,17 @@ def switch_often() -> Callable[[], AbstractContextManager[None]]:
     it while two begin at once.
     """
     return _switching_often
+
+
+@pytest.fixture
+def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Every decode that Pillow does."""
+    seen: list[object] = []
+    load = PIL.ImageFile.ImageFile.load
+
+    def counted(self: PIL.ImageFile.ImageFile) -> Any:
+        seen.append(self)
+        return load(self)
+
+    monkeypatch.setattr(PIL.ImageFile.ImageFile, "load", counted)
+    return seen

@@ -1,28 +1,17 @@
+"""A JPEG passes through without its metadata; anything else is encoded anew, or refused."""
+
 import hashlib
 import io
-import os
-import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import PIL.Image
-import PIL.ImageFile
 import PIL.ImageOps
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from al_framework.api import (
-    Detections,
-    Frame,
-    Image,
-    ImageError,
-    PredictionError,
-    Unlabelled,
-    _jpeg,
-)
+from al_framework.api import Frame, Image, ImageError, Unlabelled, _jpeg
 from al_framework.pipeline.encoding import EncodedFrame, EncodingRules, encode_frame, scaled_size
 from al_framework.pipeline.passthrough import strip_jpeg
 from al_framework.testing.fakes import sample_jpeg, sample_pixels
@@ -74,16 +63,6 @@ def frame(value: Any, **options: Any) -> Frame:
     return Frame(frame_id="frame-7", image=Image(value, **options))
 
 
-def detections(size: tuple[int, int], boxes: Any = ((0.25, 0.25, 0.5, 0.5),)) -> Detections:
-    xyxy = np.asarray(boxes) * np.tile(size, 2)
-    return Detections(
-        xyxy=xyxy,
-        confidence=np.full(len(xyxy), 0.5),
-        class_name=("thing",) * len(xyxy),
-        image_size=size,
-    )
-
-
 def encode(value: Any, rules: EncodingRules = PLAIN, **options: Any) -> EncodedFrame:
     return encode_frame(frame(value, **options), Unlabelled(), rules)
 
@@ -92,20 +71,6 @@ def decode(data: bytes) -> PIL.Image.Image:
     with PIL.Image.open(io.BytesIO(data)) as opened:
         opened.load()
         return opened
-
-
-@pytest.fixture
-def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Every decode that Pillow does."""
-    seen: list[object] = []
-    load = PIL.ImageFile.ImageFile.load
-
-    def counted(self: PIL.ImageFile.ImageFile) -> Any:
-        seen.append(self)
-        return load(self)
-
-    monkeypatch.setattr(PIL.ImageFile.ImageFile, "load", counted)
-    return seen
 
 
 @pytest.fixture(params=["core", "fast"])
@@ -332,189 +297,6 @@ class TestReencoding:
         assert array.flags.writeable
         np.testing.assert_array_equal(RGB, np.asarray(pil))
         assert pil.info == {"comment": b"mine"}
-
-
-@pytest.mark.usefixtures("codec")
-class TestScaling:
-    @pytest.mark.parametrize(
-        ("size", "limit", "expected"),
-        [
-            ((4000, 1080), (2080, 2080), (2080, 561)),
-            ((641, 480), (100, 100), (100, 74)),
-            ((500, 333), (200, 200), (200, 133)),
-            ((100, 101), (100, 100), (99, 100)),
-            ((4000, 5), (100, 100), (100, 1)),
-            ((5, 4000), (100, 100), (1, 100)),
-            ((640, 480), None, (640, 480)),
-            ((640, 480), (480, 640), (640, 480)),
-        ],
-    )
-    def test_size_follows_roboflow(self, size: Any, limit: Any, expected: Any) -> None:
-        assert expected == scaled_size(*size, limit)
-
-    @settings(deadline=None, derandomize=True)
-    @given(*[st.integers(1, 10_000)] * 4)
-    def test_a_size_never_grows_never_vanishes_and_never_exceeds(
-        self, width: int, height: int, max_height: int, max_width: int
-    ) -> None:
-        new_width, new_height = scaled_size(width, height, (max_height, max_width))
-
-        assert 1 <= new_width <= min(width, max_width)
-        assert 1 <= new_height <= min(height, max_height)
-
-    @pytest.mark.parametrize("size", [(640, 480), (641, 479), (333, 777), (1, 900), (900, 1)])
-    @pytest.mark.parametrize("limit", [(240, 320), (100, 100), (33, 77), (1, 1)])
-    def test_jpeg_png_and_array_are_stored_at_the_exact_size(self, size: Any, limit: Any) -> None:
-        rules = EncodingRules(max_image_size=limit)
-        array = sample_pixels(*size)
-        rgb = PIL.Image.fromarray(np.ascontiguousarray(array[:, :, ::-1]))
-        expected = scaled_size(*size, limit)
-
-        for value in (array, save(rgb), save(rgb, "PNG")):
-            encoded = encode(value, rules)
-
-            assert expected == encoded.image_size == decode(encoded.image).size
-
-    @pytest.mark.parametrize("limit", [(1080, 1920), (540, 960), (300, 300), (1000, 1777)])
-    def test_scaled_decoding_looks_like_decoding_and_scaling(self, limit: Any) -> None:
-        data = save(picture().resize((3841, 2161)), quality=95)
-        encoded = encode(data, EncodingRules(max_image_size=limit))
-
-        reference = decode(data).resize(encoded.image_size, PIL.Image.Resampling.LANCZOS)
-        difference = np.abs(np.asarray(decode(encoded.image)).astype(int) - reference)
-
-        assert encoded.image_size == scaled_size(3841, 2161, limit)
-        assert difference.mean() < 2
-
-    @pytest.mark.parametrize(
-        ("orientation", "limit", "decoded"),
-        [
-            (1, (1080, 1920), (1920, 1080)),
-            (1, (640, 640), (960, 540)),
-            (1, (1081, 1921), (3840, 2160)),
-            (6, (1920, 1080), (1920, 1080)),
-        ],
-    )
-    def test_a_jpeg_is_decoded_no_larger_than_it_has_to_be(
-        self, loads: list[Any], orientation: int, limit: Any, decoded: Any
-    ) -> None:
-        data = save(PIL.Image.new("RGB", (3840, 2160)), exif=exif_with(orientation))
-        encode(data, EncodingRules(max_image_size=limit))
-
-        assert {decoded} == {entry.size for entry in loads}
-
-    def test_scaling_averages_all_pixels_and_does_not_alias(self) -> None:
-        stripes = np.zeros((300, 300, 3), np.uint8)
-        stripes[:, ::2] = 255
-
-        stored = decode(encode(stripes, EncodingRules(max_image_size=(50, 50))).image)
-
-        np.testing.assert_allclose(np.asarray(stored)[5:-5, 5:-5], 127.5, atol=4)
-
-    def test_decoded_pixels_are_used_and_not_decoded_again(self, loads: list[object]) -> None:
-        image = Image(sample_jpeg(640, 480))
-        image.pixels()
-        loads.clear()
-
-        encoded = encode_frame(
-            Frame(frame_id="a", image=image), Unlabelled(), EncodingRules(max_image_size=(99, 99))
-        )
-
-        assert encoded.image_size == (99, 74)
-        assert {type(entry).__name__ for entry in loads} <= {"Image"}
-
-    def test_encoding_does_not_keep_decoded_pixels(self) -> None:
-        image = Image(sample_jpeg(640, 480))
-
-        encode_frame(
-            Frame(frame_id="a", image=image), Unlabelled(), EncodingRules(max_image_size=(99, 99))
-        )
-
-        assert not image.decoded
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere pictures go into a BytesIO")
-class TestInterpreter:
-    """Pillow holds the interpreter while it encodes, except into a file that the system knows."""
-
-    @pytest.fixture
-    def into(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-        """How Pillow was told to encode."""
-        ways: list[str] = []
-        getencoder = PIL.Image._getencoder  # type: ignore[attr-defined]  # the one place it has
-
-        class Watched:
-            def __init__(self, encoder: Any) -> None:
-                self._encoder = encoder
-
-            def __getattr__(self, name: str) -> Any:
-                if name in {"encode", "encode_to_file"}:
-                    ways.append(name)
-                return getattr(self._encoder, name)
-
-        monkeypatch.setattr(
-            PIL.Image, "_getencoder", lambda *arguments: Watched(getencoder(*arguments))
-        )
-        monkeypatch.setattr("al_framework.pipeline.encoding.load_opencv", lambda: None)
-        return ways
-
-    def test_other_threads_run_while_a_picture_is_encoded(self, into: list[str]) -> None:
-        stored = encode(sample_pixels(640, 480)).image
-
-        assert ["encode_to_file"] == into
-        assert (640, 480) == decode(stored).size
-
-    def test_a_file_that_may_not_grow_is_done_without(
-        self, into: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(os, "memfd_create", lambda _: os.open("/dev/full", os.O_RDWR))
-
-        stored = encode(sample_pixels(640, 480)).image
-
-        assert ["encode_to_file", "encode"] == into[:2]
-        assert (640, 480) == decode(stored).size
-
-    def test_a_system_that_gives_no_such_file_is_done_without_it(
-        self, into: list[str], monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        expected = encode(sample_pixels(640, 480)).image
-        into.clear()
-
-        def refuse(_: str) -> int:
-            raise PermissionError(1, "not in this sandbox")
-
-        monkeypatch.setattr(os, "memfd_create", refuse)
-
-        assert expected == encode(sample_pixels(640, 480)).image
-        assert {"encode"} == set(into)
-
-
-class TestPrediction:
-    def test_it_comes_in_pixels_of_the_stored_picture(self) -> None:
-        prediction = detections((641, 480))
-        encoded = encode_frame(
-            frame(sample_jpeg(641, 480)), prediction, EncodingRules(max_image_size=(100, 100))
-        )
-
-        assert isinstance(encoded.prediction, Detections)
-        assert (encoded.source_size, encoded.image_size) == ((641, 480), (100, 74))
-        assert encoded.prediction.image_size == (100, 74)
-        np.testing.assert_allclose(encoded.prediction.xyxy, [[25, 18.5, 50, 37]])
-
-    def test_it_may_refer_to_another_resolution_of_the_picture(self) -> None:
-        prediction = detections((320, 240))
-        encoded = encode_frame(frame(sample_jpeg(640, 480)), prediction, PLAIN)
-
-        assert isinstance(encoded.prediction, Detections)
-        assert (encoded.prediction.image_size, encoded.image_size) == ((640, 480), (640, 480))
-        np.testing.assert_allclose(encoded.prediction.xyxy, [[160, 120, 320, 240]])
-
-    def test_it_is_refused_before_a_pixel_is_read(self, loads: list[object]) -> None:
-        with pytest.raises(PredictionError, match="wholly outside the picture of 64x48") as caught:
-            encode_frame(frame(sample_jpeg()), detections((64, 48), [[2.0, 2.0, 3.0, 3.0]]), PLAIN)
-
-        assert caught.value.frame_id == "frame-7"
-        assert loads == []
 
 
 class TestRefusals:

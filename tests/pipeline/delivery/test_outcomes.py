@@ -5,36 +5,12 @@ import random
 
 import pytest
 
-from al_framework.api import (
-    LeaseLostError,
-    PermanentSinkError,
-    Receipt,
-    SinkPausedError,
-    SpoolError,
-    TransientSinkError,
-)
+from al_framework.api import PermanentSinkError, Receipt, SinkPausedError, TransientSinkError
 from al_framework.pipeline.delivery import RetryRules
 
 CREATED = Receipt(status="created", remote_id="r1", url="http://x/1")
-PENDING, DEAD = 0, 2
+DEAD = 2
 NOW = 1_700_000_000.0
-
-
-class Scripted:
-    """A sink that answers as it is told, one answer per call; the last one holds for ever."""
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.calls = []
-
-    def __call__(self, datapoint, checkpoint):
-        self.calls.append((datapoint.item_id, dict(checkpoint.state)))
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if callable(answer):
-            answer = answer(checkpoint)
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
 
 
 def steps(delivery) -> int:
@@ -47,7 +23,7 @@ def steps(delivery) -> int:
 def test_a_delivered_datapoint_leaves_the_spool_and_is_announced(bench):
     heard = []
     delivery = bench.delivery(
-        {"s": Scripted(CREATED)}, on_delivered=lambda *event: heard.append(event)
+        {"s": bench.scripted(CREATED)}, on_delivered=lambda *event: heard.append(event)
     )
     (item,) = bench.accept()
 
@@ -60,7 +36,7 @@ def test_a_delivered_datapoint_leaves_the_spool_and_is_announced(bench):
 
 
 def test_a_duplicate_is_delivered_and_its_credit_returns(bench):
-    delivery = bench.delivery({"s": Scripted(Receipt(status="duplicate"))})
+    delivery = bench.delivery({"s": bench.scripted(Receipt(status="duplicate"))})
     bench.accept()
     before = bench.ledger.used("a", bench.clock.time())["daily"]
 
@@ -71,7 +47,7 @@ def test_a_duplicate_is_delivered_and_its_credit_returns(bench):
 
 
 def test_a_transient_error_puts_the_datapoint_back_with_growing_delays(bench):
-    sink = Scripted(TransientSinkError("busy"), TransientSinkError("busy"), CREATED)
+    sink = bench.scripted(TransientSinkError("busy"), TransientSinkError("busy"), CREATED)
     delivery = bench.delivery({"s": sink})
     bench.accept()
     draws = random.Random(5)
@@ -89,7 +65,7 @@ def test_a_transient_error_puts_the_datapoint_back_with_growing_delays(bench):
 
 
 def test_other_datapoints_do_not_wait_for_one_that_failed(bench):
-    sink = Scripted(TransientSinkError("busy"), CREATED)
+    sink = bench.scripted(TransientSinkError("busy"), CREATED)
     delivery = bench.delivery({"s": sink})
     bench.accept(2)
 
@@ -103,7 +79,7 @@ def test_other_datapoints_do_not_wait_for_one_that_failed(bench):
 )
 def test_a_sink_may_ask_to_be_left_alone(bench, asked, waited):
     delivery = bench.delivery(
-        {"s": Scripted(TransientSinkError("429", retry_after_s=asked), CREATED)}
+        {"s": bench.scripted(TransientSinkError("429", retry_after_s=asked), CREATED)}
     )
     bench.accept(2)
 
@@ -140,7 +116,7 @@ def test_after_twelve_failures_while_others_get_through_a_datapoint_is_dead(benc
 
 def test_trouble_is_told_once_and_its_end_too(bench, caplog):
     caplog.set_level(logging.INFO, logger="al_framework.pipeline.delivery")
-    sink = Scripted(*[TransientSinkError("no network")] * 3, CREATED)
+    sink = bench.scripted(*[TransientSinkError("no network")] * 3, CREATED)
     delivery = bench.delivery({"s": sink})
     bench.accept(3)
     for _ in range(6):
@@ -155,7 +131,7 @@ def test_trouble_is_told_once_and_its_end_too(bench, caplog):
 
 
 def test_a_permanent_error_gives_the_datapoint_up_with_its_reason(bench, caplog):
-    delivery = bench.delivery({"s": Scripted(PermanentSinkError("image too large"), CREATED)})
+    delivery = bench.delivery({"s": bench.scripted(PermanentSinkError("image too large"), CREATED)})
     first, _ = bench.accept(2)
 
     assert steps(delivery) == 2
@@ -189,7 +165,7 @@ BAD_KEY = SinkPausedError("the key is refused")
 )
 def test_a_credit_returns_only_if_every_attempt_was_refused(bench, answers, used):
     rules = RetryRules(max_attempts=2, max_faults=3)
-    delivery = bench.delivery({"s": Scripted(*answers)}, rules=rules)
+    delivery = bench.delivery({"s": bench.scripted(*answers)}, rules=rules)
     bench.accept()
     for _ in answers:
         assert delivery.step()
@@ -200,7 +176,7 @@ def test_a_credit_returns_only_if_every_attempt_was_refused(bench, answers, used
 
 
 def test_a_paused_sink_burns_no_attempt_and_pauses_longer_each_time(bench, caplog):
-    delivery = bench.delivery({"s": Scripted(SinkPausedError("the key is refused"))})
+    delivery = bench.delivery({"s": bench.scripted(SinkPausedError("the key is refused"))})
     bench.accept(2)
     pauses = []
     for expected in (300, 600, 1200, 2400, 3600, 3600):
@@ -224,7 +200,7 @@ def test_a_paused_sink_burns_no_attempt_and_pauses_longer_each_time(bench, caplo
 
 def test_a_success_forgets_earlier_pauses(bench):
     broken = SinkPausedError("key")
-    delivery = bench.delivery({"s": Scripted(broken, CREATED, broken, CREATED)})
+    delivery = bench.delivery({"s": bench.scripted(broken, CREATED, broken, CREATED)})
     bench.accept(3)
     steps(delivery)
     bench.clock.advance(300)
@@ -263,7 +239,7 @@ def test_a_success_forgets_earlier_pauses(bench):
     ],
 )
 def test_a_faulty_sink_has_three_tries_and_one_traceback(bench, caplog, answer, text):
-    sink = Scripted(answer)
+    sink = bench.scripted(answer)
     delivery = bench.delivery({"s": sink})
     bench.accept()
     while delivery.counts()["s"].pending:
@@ -288,7 +264,7 @@ def test_a_checkpoint_survives_a_failed_attempt(bench):
         assert dict(checkpoint.state) == {"remote_id": "r1", "step": "uploaded"}
         return TransientSinkError("annotate failed")
 
-    sink = Scripted(upload_then_fail, CREATED)
+    sink = bench.scripted(upload_then_fail, CREATED)
     delivery = bench.delivery({"s": sink})
     bench.accept()
     steps(delivery)
@@ -302,101 +278,16 @@ def test_a_checkpoint_cannot_be_written_to_by_hand(bench):
     def cheat(checkpoint):
         checkpoint.state["x"] = "y"
 
-    delivery = bench.delivery({"s": Scripted(cheat)})
+    delivery = bench.delivery({"s": bench.scripted(cheat)})
     bench.accept()
     steps(delivery)
 
     assert bench.reason("s").startswith("TypeError: 'mappingproxy' object does not support item")
 
 
-def test_a_worker_that_lost_its_lease_stops_and_changes_nothing(bench, caplog):
-    def slow(checkpoint):
-        bench.spools[0].deliveries.reclaim(("s",), own=True)
-        assert bench.spools[0].deliveries.take("s") is not None
-        try:
-            checkpoint.save(a="b")
-        except LeaseLostError:
-            assert dict(checkpoint.state) == {}
-            raise
-
-    delivery = bench.delivery({"s": Scripted(slow)})
-    (item,) = bench.accept()
-
-    assert delivery.step()
-    assert [(item, PENDING, 0.0, 0)] == bench.rows("s")
-    assert "another worker has taken over its delivery" in caplog.text
-
-
-def test_a_damaged_datapoint_is_dead_and_never_shown_to_the_sink(bench, caplog):
-    sink = Scripted(CREATED)
-    delivery = bench.delivery({"s": sink})
-    first, second = bench.accept(2)
-    (path,) = (bench.directory / "obj").glob("*/*.als")
-    data = bytearray(path.read_bytes())
-    data[50] ^= 1
-    path.write_bytes(data)
-
-    assert steps(delivery) == 2
-    assert [second] == [item for item, _ in sink.calls]
-    assert bench.rows("s")[0][:2] == (first, DEAD)
-    assert bench.reason("s").startswith("corrupt: group file ")
-    assert {"corrupt": 1} == delivery.counts()["s"].given_up
-    assert bench.ledger.used("a", bench.clock.time())["daily"] == 1
-
-
-def test_a_missing_file_is_corrupt(bench):
-    delivery = bench.delivery({"s": Scripted(CREATED)})
-    bench.accept()
-    next((bench.directory / "obj").glob("*/*.als")).unlink()
-    steps(delivery)
-
-    assert bench.reason("s").endswith("No such file or directory")
-
-
-def test_a_listener_that_fails_does_not_undo_the_delivery(bench, caplog):
-    def fail(*_):
-        raise RuntimeError("listener bug")
-
-    delivery = bench.delivery({"s": Scripted(CREATED)}, on_delivered=fail)
-    (item,) = bench.accept()
-    steps(delivery)
-
-    assert delivery.counts()["s"].delivered == 1
-    assert f"sink 's': a listener failed on datapoint '{item}'" in caplog.text
-    assert "listener bug" in caplog.text
-
-
-def test_an_interrupt_leaves_the_datapoint_to_the_next_attempt(bench):
-    delivery = bench.delivery({"s": Scripted(KeyboardInterrupt(), CREATED)})
-    (item,) = bench.accept()
-
-    with pytest.raises(KeyboardInterrupt):
-        delivery.step()
-    assert [(item, PENDING, 0.0, 0)] == bench.rows("s")
-    assert steps(delivery) == 1
-
-
-def test_what_cannot_be_written_down_is_delivered_again(bench, monkeypatch):
-    def cannot(*_, **__):
-        raise SpoolError("spool 'x': the disk is full")
-
-    sink = Scripted(CREATED)
-    delivery = bench.delivery({"s": sink})
-    bench.accept()
-    with monkeypatch.context() as patch, pytest.raises(SpoolError):  # noqa: PT012 - the context is the cause
-        patch.setattr(bench.spools[0].deliveries, "deliver", cannot)
-        delivery.step()
-    before = delivery.step()
-    bench.clock.advance(60)
-
-    assert not before  # its lease is freed at the next look through the leases
-    assert steps(delivery) == 1
-    assert len(sink.calls) == 2
-
-
 def test_a_sink_that_is_down_does_not_stop_the_other(bench):
-    up = Scripted(CREATED)
-    delivery = bench.delivery({"down": Scripted(SinkPausedError("key")), "up": up})
+    up = bench.scripted(CREATED)
+    delivery = bench.delivery({"down": bench.scripted(SinkPausedError("key")), "up": up})
     bench.accept(3)
     steps(delivery)
 
@@ -432,80 +323,3 @@ def test_delays_double_up_to_ten_minutes():
     assert [2, 4, 8, 512, 600, 600] == [
         rules.backoff_s(n, Longest()) for n in (1, 2, 3, 9, 10, 10_000)
     ]
-
-
-@pytest.mark.parametrize("error", [SpoolError("my own disk is full"), LeaseLostError("mine")])
-def test_errors_of_the_spool_that_a_sink_raises_itself_are_its_own_faults(bench, error):
-    sink = Scripted(error)
-    delivery = bench.delivery({"s": sink})
-    bench.accept()
-    for _ in range(6):
-        steps(delivery)
-        bench.clock.advance(600)
-
-    assert len(sink.calls) == 3
-    assert bench.reason("s").startswith("failed 3 times unexpectedly, at last with ")
-
-
-def test_a_checkpoint_that_cannot_be_kept_is_no_fault_of_the_sink(bench, monkeypatch):
-    def cannot(*_):
-        raise SpoolError("spool 'x': the disk is full")
-
-    delivery = bench.delivery({"s": Scripted(lambda checkpoint: checkpoint.save(a="b"))})
-    bench.accept()
-    monkeypatch.setattr(bench.spools[0].deliveries, "checkpoint", cannot)
-
-    with pytest.raises(SpoolError, match="the disk is full"):
-        delivery.step()
-    assert [0] == [attempts for *_, attempts in bench.rows("s")]
-
-
-def test_a_file_that_cannot_be_removed_is_delivered_all_the_same(bench, caplog, monkeypatch):
-    def cannot(file, now):
-        raise PermissionError(1, "Operation not permitted")
-
-    told = []
-    delivery = bench.delivery({"s": Scripted(CREATED)}, on_delivered=lambda *a: told.append(a))
-    items = bench.accept() + bench.accept()
-    files = bench.spools[0]._files
-    with monkeypatch.context() as patch:
-        patch.setattr(files, "remove", cannot)
-        steps(delivery)
-
-    assert items == [datapoint.item_id for _, datapoint, _ in told]
-    assert delivery.counts()["s"].delivered == 2
-    (message,) = [m for m in caplog.messages if m.startswith("spool '")]
-    assert message.endswith(
-        ".als' is not needed any more and cannot be removed: Operation not permitted"
-    )
-    bench.accept()
-    steps(delivery)
-    assert delivery.counts()["s"].delivered == 3
-
-
-def test_what_cannot_be_dealt_with_waits_ever_longer_and_stops_nobody(bench, caplog, monkeypatch):
-    deliveries = bench.spool("s").deliveries
-    deliver, tried = deliveries.deliver, []
-
-    def fail(lease, receipt):
-        if lease.item_id == "item-1":
-            tried.append(bench.clock.time())
-            raise TypeError("bad row")
-        deliver(lease, receipt)
-
-    monkeypatch.setattr(deliveries, "deliver", fail)
-    delivery = bench.delivery({"s": Scripted(CREATED)})
-    bench.accept(3)
-    for _ in range(100):
-        steps(delivery)
-        bench.clock.advance(1)
-
-    counts = delivery.counts()["s"]
-    assert counts.delivered == 2
-    assert {"unexpected": counts.retried} == counts.retries
-    assert 3 <= len(tried) <= 30
-    assert (
-        "sink 's': datapoint 'item-1' cannot be dealt with and waits: TypeError: bad row; look at"
-        " its spool with 'al spool verify'"
-    ) in caplog.messages
-    assert caplog.text.count("Traceback") == 1

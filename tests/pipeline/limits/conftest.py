@@ -1,12 +1,23 @@
-"""A Redis server for all tests here, emptied before each, and one for tests that ill-treat it."""
+"""Ledgers of every kind.
+
+A Redis server serves all tests here, emptied before each; tests that ill-treat one have their own.
+"""
 
 import importlib.util
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from al_framework.pipeline.limits import redis_link
+from al_framework.pipeline.limits.base import Ledger, LimitRule
+from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.limits.redis import RedisLedger
+from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.testing import FakeClock
 
 
@@ -105,3 +116,107 @@ def timed_redis(redis_server):
     timed = TimedRedis(redis_server)
     yield timed
     timed.close()
+
+
+RULES = {"a": [LimitRule(period="daily", value=5)]}
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Let nobody wait for long for a server that was stopped."""
+    monkeypatch.setattr(redis_link, "TIMEOUT_S", 2.0)  # still enough on a busy machine
+
+
+@pytest.fixture
+def ledger_on(clock):
+    """The factory of ledgers on the server at a URL."""
+    made = []
+
+    def make(url, rules=RULES):
+        made.append(RedisLedger(rules, scope="s", url=url, clock=clock))
+        return made[-1]
+
+    yield make
+    for ledger in made:
+        ledger.close()
+
+
+class Books:
+    """A ledger with the transaction it needs."""
+
+    def __init__(self, ledger: Ledger, transaction: Callable[[], Any]) -> None:
+        self.ledger = ledger
+        self.transaction = transaction
+
+    def reserve(self, strategies: Sequence[str], token: str, now: float) -> str | None:
+        with self.transaction() as tx:
+            reservation = self.ledger.reserve(strategies, token, now, tx)
+        return None if reservation is None else reservation.strategy
+
+    def release(self, token: str) -> None:
+        with self.transaction() as tx:
+            self.ledger.release(token, tx)
+
+
+@contextmanager
+def open_transaction(path: Path, lock: Any) -> Iterator[sqlite3.Connection]:
+    with lock:
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
+
+
+@contextmanager
+def no_transaction() -> Iterator[None]:
+    yield None
+
+
+def open_books(
+    path: Path, rules: Mapping[str, Sequence[LimitRule]], scope: str = "s", **options: Any
+) -> Books:
+    ledger = SqliteLedger(rules, scope=scope, **options)
+    lock = threading.Lock()
+    books = Books(ledger, lambda: open_transaction(path, lock))
+    with books.transaction() as tx:
+        tx.execute("PRAGMA user_version")
+        ledger.prepare(tx)
+    return books
+
+
+@pytest.fixture(scope="session")
+def sqlite_transaction() -> Callable[..., AbstractContextManager[sqlite3.Connection]]:
+    """A transaction on the database at a path, under a lock."""
+    return open_transaction
+
+
+@pytest.fixture(scope="session")
+def sqlite_books() -> Callable[..., Books]:
+    """The factory of ledgers in a database, given its path, rules and scope."""
+    return open_books
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def make_books(request, tmp_path):
+    """The factory of ledgers of either kind."""
+    made: list[Books] = []
+
+    def make(rules: Mapping[str, Sequence[LimitRule]], scope: str = "s") -> Books:
+        if request.param == "memory":
+            books = Books(MemoryLedger(rules, scope=scope), no_transaction)
+        else:
+            books = open_books(tmp_path / "ledger.db", rules, scope)
+        made.append(books)
+        return books
+
+    yield make
+    for books in made:
+        books.ledger.close()

@@ -4,51 +4,16 @@ It refuses, says so, waits for nobody, and goes on by itself; a budget is never 
 """
 
 import re
-import socket
-import threading
-import time
-import traceback
-from contextlib import contextmanager, suppress
 
 import pytest
 
-from al_framework.pipeline.limits import redis_link
-from al_framework.pipeline.limits.base import LedgerUnavailableError, LimitRule
-from al_framework.pipeline.limits.redis import RedisLedger
-from al_framework.pipeline.limits.redis_scripts import BOOKS, book
-from al_framework.testing import FakeClock
+from al_framework.pipeline.limits.base import LedgerUnavailableError
+from al_framework.pipeline.limits.redis_scripts import book
 
-HANG_S = 30.0
-RULES = {"a": [LimitRule(period="daily", value=5)]}
-SECRET = "pA55-cAn4ry"  # of a server that is killed at the end
 AFTERWARDS = (
     "; nothing is taken until it answers: check that it runs, that it can be written, and"
     " `limits.redis_url`"
 )
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def impatient(monkeypatch):
-    """Let nobody wait for long for a server that was stopped."""
-    monkeypatch.setattr(redis_link, "TIMEOUT_S", 2.0)  # still enough on a busy machine
-
-
-@pytest.fixture
-def ledger_on(clock):
-    made = []
-
-    def make(url, rules=RULES):
-        made.append(RedisLedger(rules, scope="s", url=url, clock=clock))
-        return made[-1]
-
-    yield make
-    for ledger in made:
-        ledger.close()
 
 
 def refused(ledger, name="t"):
@@ -61,13 +26,6 @@ def refused(ledger, name="t"):
 def tokens(server):
     with server.client() as client:
         return client.zrange(book("s", "a"), 0, -1)
-
-
-def poll(condition):
-    deadline = time.monotonic() + HANG_S
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def make_read_only(server, client):
@@ -213,171 +171,6 @@ def _counting(call, calls):
     return counted
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_credit_taken_behind_our_back_is_counted_once_when_its_token_comes_again(
-    own_redis, ledger_on, clock
-):
-    ledger = ledger_on(own_redis.url)
-    ledger.reserve(["a"], "t1", 0, None)
-    own_redis.stop()
-    refused(ledger, "t2")  # it lies in the server's socket
-    own_redis.go_on()
-    poll(lambda: tokens(own_redis) == ["t1", "t2"])
-
-    clock.advance(3)
-    paid = ledger.reserve(["a"], "t2", 0, None)
-    clock.advance(1)
-    ledger.refresh(0)
-
-    assert paid.token == "t2"
-    assert ["t1", "t2"] == tokens(own_redis)
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_credit_taken_behind_our_back_is_given_back(own_redis, ledger_on, clock):
-    ledger = ledger_on(own_redis.url)
-    ledger.reserve(["a"], "t1", 0, None)
-    own_redis.stop()
-    refused(ledger, "t2")
-    own_redis.go_on()
-    poll(lambda: tokens(own_redis) == ["t1", "t2"])
-
-    clock.advance(3)
-    ledger.refresh(0)
-
-    assert ["t1"] == tokens(own_redis)
-
-
-def test_credits_are_given_back_as_soon_as_the_server_is_there(own_redis, ledger_on, clock):
-    ledger = ledger_on(own_redis.url)
-    for n in range(3):
-        ledger.reserve(["a"], f"t{n}", 0, None)
-    own_redis.kill()
-    for n in range(3):
-        ledger.release(f"t{n}", None)
-    own_redis.start()
-
-    clock.advance(3)
-    ledger.refresh(0)
-
-    assert [] == tokens(own_redis)
-    with own_redis.client() as client:
-        assert not client.exists(BOOKS)
-
-
-def test_what_is_owed_is_paid_when_the_ledger_closes(own_redis, ledger_on, clock):
-    ledger = ledger_on(own_redis.url)
-    for n in range(2):
-        ledger.reserve(["a"], f"t{n}", 0, None)
-    own_redis.kill()
-    ledger.release("t0", None)
-    ledger.close()  # in vain, and without a word
-    own_redis.start()
-
-    clock.advance(3)
-    ledger.close()
-
-    assert ["t1"] == tokens(own_redis)
-
-
-def test_a_child_does_not_pay_what_its_parent_owes(own_redis, ledger_on, clock):
-    ledger = ledger_on(own_redis.url)
-    ledger.reserve(["a"], "t", 0, None)
-    own_redis.kill()
-    ledger.release("t", None)
-
-    ledger.abandon()
-    own_redis.start()
-    clock.advance(3)
-    ledger.refresh(0)
-
-    assert ["t"] == tokens(own_redis)
-
-
-def test_the_credits_owed_are_bounded(ledger_on):
-    ledger = ledger_on("redis://127.0.0.1:1")
-    for n in range(10_050):
-        ledger.release(f"t{n}", None)
-
-    assert [f"t{n}" for n in range(50, 10_050)] == list(ledger._owed)
-
-
-def test_a_key_of_somebody_else_does_not_keep_credits(own_redis, ledger_on):
-    ledger = ledger_on(own_redis.url)
-    ledger.reserve(["a"], "t", 0, None)
-    with own_redis.client() as client:
-        client.set("alien", "x")
-        client.sadd(BOOKS, "alien")
-
-    ledger.release("t", None)
-
-    assert [] == tokens(own_redis)
-
-
-@pytest.mark.parametrize("user", ["", "default"])
-def test_the_password_opens_the_server_and_is_never_told(own_redis, ledger_on, caplog, user):
-    caplog.set_level("DEBUG")
-    with own_redis.client() as client:
-        client.config_set("requirepass", SECRET)
-        address = f"@127.0.0.1:{own_redis.port}/0"
-        good = ledger_on(f"redis://{user}:{SECRET}{address}")
-        paid = good.reserve(["a"], "t", 0, None)
-        with pytest.raises(LedgerUnavailableError) as caught:
-            ledger_on(f"redis://{user}:wrong-{SECRET}{address}").reserve(["a"], "u", 0, None)
-        with pytest.raises(LedgerUnavailableError, match=r"AuthenticationError: "):
-            ledger_on(own_redis.url).reserve(["a"], "u", 0, None)
-
-    assert paid is not None
-    shown = "".join(
-        traceback.TracebackException.from_exception(caught.value, capture_locals=False).format()
-    )
-    assert "AuthenticationError: invalid username-password pair" in shown
-    assert SECRET not in shown + repr(good) + repr(good._link) + caplog.text
-
-
-@contextmanager
-def answering(reply):
-    """Yield the port of a server that gives one reply to every command, whoever comes."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve():
-            with suppress(OSError):  # the end of the test
-                while True:
-                    connection, _ = server.accept()
-                    with connection, suppress(OSError):  # the client hangs up as it likes
-                        while data := connection.recv(4096):
-                            # Commands that came together want an answer each.
-                            connection.sendall(reply * len(re.findall(rb"(?m)^\*\d+\r$", data)))
-
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        try:
-            yield server.getsockname()[1]
-        finally:
-            server.shutdown(socket.SHUT_RDWR)  # wakes it
-            thread.join(HANG_S)
-
-
-def test_a_server_that_repeats_the_password_does_not_make_us_repeat_it(ledger_on, caplog):
-    reply = f"-ERR unknown command 'AUTH', with args beginning with: '{SECRET}!'\r\n"
-    with answering(reply.encode()) as port:
-        ledger = ledger_on(f"redis://:{SECRET}%21@127.0.0.1:{port}")
-        said = refused(ledger)
-        ledger.close()
-
-    assert "with args beginning with: '***'" in said
-    assert SECRET not in said + caplog.text
-
-
-def test_an_answer_that_is_none_is_a_fault_of_the_server(ledger_on):
-    with answering(b"+OK\r\n") as port:
-        ledger = ledger_on(f"redis://127.0.0.1:{port}")
-        said = refused(ledger)
-        ledger.close()
-
-    assert said.startswith("ValueError: ")
-
-
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -425,17 +218,4 @@ def test_a_server_that_tells_nothing_of_itself_is_used_all_the_same(own_redis, l
     assert message.startswith(
         f"limits server '127.0.0.1:{own_redis.port}': cannot be asked what it keeps: "
         "NoPermissionError: "
-    )
-
-
-@pytest.mark.parametrize("password", ["", "pw"])
-def test_short_names_and_passwords_leave_messages_readable(ledger_on, password):
-    pytest.importorskip("redis")
-    ledger = ledger_on(f"redis://u:{password}@127.0.0.1:1/0")
-    with pytest.raises(LedgerUnavailableError, match=r"ConnectionError: .*refused") as caught:
-        ledger.reserve(["a"], "t", 0, None)
-
-    assert "***" not in str(caught.value)
-    assert ledger.trouble.startswith(
-        "limits server '127.0.0.1:1' does not answer as it should (ConnectionError: "
     )

@@ -136,3 +136,11 @@ def key() -> Callable[..., FrameKey]:
 @pytest.fixture
 def group_files(make_spool) -> Callable[[], list[Path]]:
     return lambda: sorted((make_spool.directory / "obj").glob("*/*"))
+
+
+@pytest.fixture
+def spool(make_spool, candidate) -> Spool:
+    """A spool of two sinks that holds two datapoints."""
+    spool = make_spool(sinks=("s1", "s2"))
+    spool.accept([candidate("1"), candidate("2")])
+    return spool

@@ -1,14 +1,16 @@
-"""Datapoints and sinks for the tests of `al_framework_local`."""
+"""Datapoints, sinks and what they collect, for the tests of `al_framework_local`."""
 
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from al_framework.api import Datapoint, Decision, Prediction
-from al_framework.testing.fakes import FakeClock, make_context, sample_jpeg
+from al_framework.api import Datapoint, Decision, Detections, Prediction
+from al_framework.testing.fakes import FakeCheckpoint, FakeClock, make_context, sample_jpeg
+from al_framework_local.page import write_page
 from al_framework_local.sink import DirectorySink
 
 
@@ -79,3 +81,49 @@ def sink(new_sink: Callable[..., DirectorySink]) -> DirectorySink:
     started = new_sink()
     started.start()
     return started
+
+
+@pytest.fixture
+def collect(
+    sink: DirectorySink, datapoint: Callable[..., Datapoint]
+) -> Callable[..., list[str | None]]:
+    """Collect one picture per prediction; answer their file names."""
+
+    def collect(*predictions: Any, **changes: Any) -> list[str | None]:
+        return [
+            sink.deliver(datapoint(number, prediction, **changes), FakeCheckpoint()).remote_id
+            for number, prediction in enumerate(predictions)
+        ]
+
+    return collect
+
+
+def make_boxes(*rows: tuple[float, float, float, float, float, str], **more: Any) -> Detections:
+    return Detections(
+        xyxy=np.array([row[:4] for row in rows], dtype=np.float64).reshape(-1, 4),
+        confidence=np.array([row[4] for row in rows], dtype=np.float64),
+        class_name=tuple(row[5] for row in rows),
+        image_size=(64, 48),
+        **more,
+    )
+
+
+@pytest.fixture
+def boxes() -> Callable[..., Detections]:
+    """The factory of detections, from rows of corners, confidence and class."""
+    return make_boxes
+
+
+@pytest.fixture
+def page(
+    tmp_path: Path, sink: DirectorySink, datapoint: Callable[..., Datapoint]
+) -> Callable[..., str]:
+    """Collect one picture per prediction, write the page and read it."""
+
+    def page(*predictions: Any, summary: Any = None, limit: int = 200, **changes: Any) -> str:
+        for number, prediction in enumerate(predictions):
+            sink.deliver(datapoint(number, prediction, **changes), FakeCheckpoint())
+        path = write_page(tmp_path / "collected", summary, sink="store", limit=limit)
+        return path.read_text(encoding="utf-8")
+
+    return page

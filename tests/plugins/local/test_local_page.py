@@ -1,3 +1,5 @@
+"""The page of a collection: its cards and its funnel, safe to open whatever was collected."""
+
 import html.parser
 import re
 from pathlib import Path
@@ -8,9 +10,6 @@ import pytest
 from al_framework.api import (
     Classification,
     Counts,
-    Detections,
-    Keypoints,
-    RleMask,
     RunInfo,
     RunSummary,
     SinkCounts,
@@ -19,8 +18,6 @@ from al_framework.api import (
 )
 from al_framework.testing.fakes import FakeCheckpoint
 from al_framework_local.page import write_page
-from al_framework_local.page.labels import Label, placed
-from al_framework_local.page.palette import Palette
 from al_framework_local.page.text import cells, grouped, moment, shortened
 
 SIZE = (64, 48)
@@ -49,29 +46,6 @@ class Outline(html.parser.HTMLParser):
 def summary_of(counts: Counts = Counts(), **changes: object) -> RunSummary:  # noqa: B008 - frozen
     run = RunInfo(run_id="01J", name="line-3", configuration_hash="c0ffee", seed=77, started_at=0.0)
     return RunSummary(**{"run": run, "finished_at": 1_700_000_000.0, "counts": counts, **changes})
-
-
-def boxes(*rows: tuple[float, float, float, float, float, str], **more: object) -> Detections:
-    return Detections(
-        xyxy=np.array([row[:4] for row in rows], dtype=np.float64).reshape(-1, 4),
-        confidence=np.array([row[4] for row in rows], dtype=np.float64),
-        class_name=tuple(row[5] for row in rows),
-        image_size=SIZE,
-        **more,
-    )
-
-
-@pytest.fixture
-def page(tmp_path, sink, datapoint):
-    """Collect one picture per prediction, write the page and read it."""
-
-    def page(*predictions: object, summary: object = None, limit: int = 200, **changes: object):
-        for number, prediction in enumerate(predictions):
-            sink.deliver(datapoint(number, prediction, **changes), FakeCheckpoint())
-        path = write_page(tmp_path / "collected", summary, sink="store", limit=limit)
-        return path.read_text(encoding="utf-8")
-
-    return page
 
 
 def test_the_sink_writes_the_page_when_a_run_ends(tmp_path, sink, datapoint):
@@ -117,7 +91,7 @@ def test_the_page_can_be_switched_off(tmp_path, new_sink):
     assert not (tmp_path / "collected" / "index.html").exists()
 
 
-def test_the_page_asks_for_nothing_outside_itself(page):
+def test_the_page_asks_for_nothing_outside_itself(page, boxes):
     text = page(boxes((1, 2, 30, 40, 0.412, "cat")), None)
     outline = Outline(text)
 
@@ -137,7 +111,7 @@ def test_the_page_asks_for_nothing_outside_itself(page):
     assert "http" not in re.sub(r"base64,[^\"]*|http-equiv", "", text)
 
 
-def test_a_card_says_what_was_seen_and_why_it_was_taken(page, datapoint):
+def test_a_card_says_what_was_seen_and_why_it_was_taken(page, datapoint, boxes):
     text = Outline(page(boxes((1, 2, 30, 40, 0.412, "cat"), (1, 2, 30, 40, 0.3, "cat")))).text
     key = datapoint(0).content_key[:8]
 
@@ -160,7 +134,7 @@ def test_a_card_says_what_was_seen_and_why_it_was_taken(page, datapoint):
     assert f'href="images/img_0-{key}.jpg"' in page()
 
 
-def test_names_from_anywhere_stay_text(page):
+def test_names_from_anywhere_stay_text(page, boxes):
     prediction = boxes((1, 2, 30, 40, 0.4, HOSTILE))
     label = Classification(
         class_name=(HOSTILE,), confidence=np.array([0.5]), image_size=SIZE, top=HOSTILE
@@ -214,7 +188,7 @@ def test_a_collection_of_nothing_has_a_page(tmp_path, page):
 
 
 @pytest.mark.parametrize("fault", ["gone", "broken"])
-def test_a_picture_that_is_not_there_costs_its_thumbnail_only(tmp_path, page, fault):
+def test_a_picture_that_is_not_there_costs_its_thumbnail_only(tmp_path, page, fault, boxes):
     page(boxes((1, 2, 30, 40, 0.4, "cat")))
     (picture,) = (tmp_path / "collected" / "images").iterdir()
     if fault == "gone":
@@ -227,29 +201,7 @@ def test_a_picture_that_is_not_there_costs_its_thumbnail_only(tmp_path, page, fa
     assert "cat 0.40" in text
 
 
-def test_polygons_masks_and_keypoints_are_drawn(page):
-    mask = np.zeros((48, 64), dtype=bool)
-    mask[10:20, 10:30] = True
-    ring = np.array([[0.0, 0.0], [64.0, 0.0], [64.0, 48.0]])
-    text = page(
-        boxes((0, 0, 64, 48, 0.4, "kite"), polygons=((ring, np.zeros((0, 2))),)),
-        boxes((10, 10, 30, 20, 0.4, "blob"), masks=(RleMask.from_array(mask),)),
-        boxes((0, 0, 9, 9, 0.4, "cat"), keypoints=(Keypoints(xy=np.array([[32.0, 24.0]])),)),
-    )
-
-    assert '<path d="M0.0 0.0 360.0 0.0 360.0 270.0Z" fill-rule="evenodd"/>' in text
-    assert 'd="M56.2 56.2 168.8 56.2 168.8 112.5 56.2 112.5Z"' in text
-    assert '<circle cx="180.0" cy="135.0" r="3"/>' in text
-
-
-def test_a_picture_of_another_shape_is_centred(page):
-    text = page(boxes((0, 0, 48, 96, 0.4, "cat")), image_size=(48, 96))
-
-    assert '<image x="112.5" y="0.0" width="135.0" height="270.0"' in text
-    assert 'd="M112.5 0.0H247.5V270.0H112.5Z"' in text
-
-
-def test_what_is_no_detection_says_so(page):
+def test_what_is_no_detection_says_so(page, boxes):
     text = Outline(page(boxes(), Unlabelled(), None)).text
 
     assert text.count("nothing found") == 1
@@ -271,7 +223,7 @@ def test_a_classification_shows_its_best_classes_with_the_chosen_first(page):
     assert text.count("<li><span>b</span>") == 2
 
 
-def test_a_crowd_keeps_its_picture_and_lists_its_classes(page):
+def test_a_crowd_keeps_its_picture_and_lists_its_classes(page, boxes):
     rng = np.random.default_rng(1)
     rows = [
         (*xy, *(xy + 12), 0.5, f"class {i % 11}")
@@ -282,61 +234,6 @@ def test_a_crowd_keeps_its_picture_and_lists_its_classes(page):
     assert 1 < text.count('class="label"') <= 12
     assert text.count('class="box"') == 200
     assert "3 more classes" in Outline(text).text
-
-
-def test_labels_never_overlap_and_stay_in_the_frame():
-    rng = np.random.default_rng(2)
-    labels = [
-        Label(name="dog", score=0.5, box=(x, y, x + 40, y + 40))
-        for x, y in rng.uniform(-20, 340, (60, 2))
-    ]
-    rectangles = [
-        tuple(float(v) for v in re.findall(r'(?:x|y|width|height)="([-\d.]+)"', text)[:4])
-        for text in placed(labels, Palette({}), width=360, height=270)
-    ]
-
-    assert len(rectangles) == 12
-    for i, (x, y, width, height) in enumerate(rectangles):
-        assert x >= 0
-        assert y >= 0
-        assert x + width <= 360.1
-        assert y + height <= 270.1
-        for x2, y2, width2, height2 in rectangles[:i]:
-            apart = (
-                x + width <= x2 + 0.11
-                or x2 + width2 <= x + 0.11
-                or y + height <= y2 + 0.11
-                or y2 + height2 <= y + 0.11
-            )
-            assert apart
-
-
-def test_classes_beyond_the_colours_differ_by_their_lines():
-    palette = Palette({f"c{i:02}": 1 for i in range(21)})
-    looks = {(palette.color(f"c{i:02}"), palette.dash(f"c{i:02}")) for i in range(21)}
-
-    assert len(looks) == 21
-    assert palette.color("never seen") == palette.color("c00")
-
-
-def contrast(one: str, other: str) -> float:
-    def luminance(color: str) -> float:
-        digits = color[1:] if len(color) == 7 else "".join(c * 2 for c in color[1:])
-        linear = [
-            c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4
-            for c in (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
-        ]
-        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-@pytest.mark.parametrize("place", range(7))
-def test_labels_are_readable_on_every_colour(place):
-    palette = Palette({f"c{i}": 1 for i in range(7)})
-
-    assert contrast(palette.color(f"c{place}"), palette.ink(f"c{place}")) >= 4.5
 
 
 def test_the_funnel_adds_up(page):

@@ -1,4 +1,5 @@
-import errno
+"""The directory sink stores each datapoint once, whatever crashes or runs beside it."""
+
 import json
 import os
 import subprocess
@@ -15,13 +16,11 @@ from al_framework.api import (
     Detections,
     PermanentSinkError,
     Receipt,
-    SinkPausedError,
-    TransientSinkError,
     datapoint_from_dict,
     datapoint_to_dict,
 )
 from al_framework.testing.fakes import FakeCheckpoint, FakeClock, make_context, sample_jpeg
-from al_framework_local.durable import create_file, replace_file
+from al_framework_local.durable import create_file
 from al_framework_local.null import NullSink
 from al_framework_local.sink import DirectorySink
 from al_framework_local.source import DirectorySource
@@ -39,13 +38,6 @@ def lines(base: Path) -> list[dict[str, object]]:
     text = (base / "collected" / "manifest.jsonl").read_text()
     assert text.endswith("\n") or not text
     return [json.loads(line) for line in text.splitlines()]
-
-
-def failing(number: int):
-    def fail(*_args: object, **_kwargs: object) -> None:
-        raise OSError(number, os.strerror(number))
-
-    return fail
 
 
 def test_the_plugin_registers_its_components():
@@ -300,78 +292,6 @@ print(sum(sink.deliver(make_datapoint(n), FakeCheckpoint()).status == "created" 
     assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 9
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_transient_and_leaves_nothing_behind(
-    tmp_path, sink, datapoint, monkeypatch, number
-):
-    deliver(sink, datapoint(1))
-    before = lines(tmp_path), pictures(tmp_path)
-    monkeypatch.setattr(os, "write", failing(number))
-    with pytest.raises(
-        TransientSinkError,
-        match=r"^sink 'store': the directory '.*/collected' is on a full disk \(.*\): "
-        "free some room, delivery is tried again$",
-    ):
-        deliver(sink, datapoint(2))
-    monkeypatch.undo()
-
-    assert before == (lines(tmp_path), pictures(tmp_path))
-    assert deliver(sink, datapoint(2)).status == "created"
-
-
-def test_a_disk_that_fills_up_within_the_line_leaves_whole_lines(
-    tmp_path, sink, datapoint, monkeypatch
-):
-    deliver(sink, datapoint(1))
-    real = os.write
-    appended: list[int] = []
-
-    def short(descriptor: int, data: memoryview) -> int:
-        if data[:1] == b"{":
-            appended.append(descriptor)
-            return real(descriptor, data[:100])
-        if appended:
-            raise OSError(errno.ENOSPC, "full")
-        return real(descriptor, data)
-
-    monkeypatch.setattr(os, "write", short)
-    with pytest.raises(TransientSinkError, match=r"is on a full disk"):
-        deliver(sink, datapoint(2))
-    monkeypatch.undo()
-
-    assert len(lines(tmp_path)) == 1
-    assert deliver(sink, datapoint(2)).status == "created"
-    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 2
-
-
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])
-def test_a_directory_that_became_read_only_pauses_the_sink(sink, datapoint, monkeypatch, number):
-    monkeypatch.setattr(os, "open", failing(number))
-    with pytest.raises(
-        SinkPausedError,
-        match=r"^sink 'store': the directory '.*/collected' cannot be written \(.*\): "
-        "restore it or its permissions, delivery waits$",
-    ):
-        deliver(sink, datapoint())
-
-
-def test_a_directory_that_is_gone_pauses_the_sink(tmp_path, sink, datapoint):
-    (tmp_path / "collected").rename(tmp_path / "away")
-    with pytest.raises(SinkPausedError, match=r"cannot be written"):
-        deliver(sink, datapoint())
-
-    assert [tmp_path / "away"] == list(tmp_path.iterdir())
-
-
-def test_any_other_failure_of_the_disk_is_transient(sink, datapoint, monkeypatch):
-    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
-    with pytest.raises(
-        TransientSinkError,
-        match=r"cannot be written \(\[Errno 5\] Input/output error\): delivery is tried again$",
-    ):
-        deliver(sink, datapoint())
-
-
 def test_a_number_that_json_cannot_express_is_permanent(tmp_path, sink, datapoint):
     with pytest.raises(
         PermanentSinkError,
@@ -381,54 +301,6 @@ def test_a_number_that_json_cannot_express_is_permanent(tmp_path, sink, datapoin
         deliver(sink, datapoint(utility=float("nan")))
 
     assert lines(tmp_path) == []
-
-
-def test_a_file_in_place_of_the_directory_stops_the_start(tmp_path, new_sink):
-    (tmp_path / "collected").write_bytes(b"x")
-    with pytest.raises(
-        SinkPausedError,
-        match=r"^sink 'store': the directory '.*/collected' cannot be created: '.*/collected' "
-        "is a file: choose another path$",
-    ):
-        new_sink().start()
-
-
-@pytest.mark.parametrize("path", ["blocked/collected", "collected"])
-def test_a_file_on_the_way_to_the_directory_stops_the_start(tmp_path, new_sink, path):
-    (tmp_path / "blocked").write_bytes(b"x")
-    (tmp_path / "collected").mkdir()
-    (tmp_path / "collected" / "images").write_bytes(b"x")
-    with pytest.raises(SinkPausedError, match=r"is a file: choose another path$"):
-        new_sink(path=path).start()
-
-
-@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
-def test_a_directory_that_cannot_be_written_stops_the_start(new_sink, monkeypatch, number):
-    monkeypatch.setattr(os, "open", failing(number))
-    with pytest.raises(
-        SinkPausedError,
-        match=r"cannot be written \(.*\): correct its permissions, free its disk or choose "
-        "another path$",
-    ):
-        new_sink().start()
-
-
-def test_a_directory_without_permission_stops_the_start(new_sink, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_args: False)
-    with pytest.raises(
-        SinkPausedError,
-        match=r"is not writable: correct its permissions or choose another path$",
-    ):
-        new_sink().start()
-
-
-def test_where_files_cannot_be_locked_the_start_says_so(new_sink, monkeypatch):
-    monkeypatch.setattr(sys, "platform", "win32")
-    with pytest.raises(
-        SinkPausedError,
-        match=r"cannot be locked: this sink needs Linux or macOS, use another type$",
-    ):
-        new_sink().start()
 
 
 def test_old_partial_files_are_removed_at_the_start_and_young_ones_are_not(tmp_path, new_sink):
@@ -446,16 +318,3 @@ def test_close_is_safe_without_start_and_twice(new_sink):
     sink = new_sink()
     sink.close()
     sink.close()
-
-
-def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path, monkeypatch):
-    path = tmp_path / "page.html"
-    replace_file(path, b"one")
-    (tmp_path / ".page.html.partial").write_bytes(b"left by a crash")
-    replace_file(path, b"two")
-    monkeypatch.setattr(os, "fsync", failing(errno.EIO))
-    with pytest.raises(OSError, match=r"Input/output error"):
-        replace_file(path, b"three")
-
-    assert path.read_bytes() == b"two"
-    assert [path] == list(tmp_path.iterdir())

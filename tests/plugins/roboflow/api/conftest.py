@@ -1,4 +1,4 @@
-"""A tiny HTTP server that answers what a test tells it to, and remembers every byte it was sent."""
+"""A tiny HTTP server that answers as a test tells it and keeps every byte; clients of it."""
 
 import contextlib
 import hashlib
@@ -7,15 +7,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 from pydantic import SecretStr
 
+from al_framework.api import Datapoint, datapoint_from_dict, datapoint_to_dict
+from al_framework.testing import FakeClock, make_context, sample_datapoint, sample_frame
 from al_framework_roboflow.client import RoboflowClient
+from al_framework_roboflow.response import RoboflowResponse
+from al_framework_roboflow.sink import RoboflowSink
 
 KEY = "test-api-key"
+SINK_KEY = "rf-0123456789-secret"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,3 +209,55 @@ def roboflow(server: Server) -> Roboflow:
     made = Roboflow()
     server.otherwise = made
     return made
+
+
+@pytest.fixture
+def datapoint_of(tmp_path: Path) -> Callable[..., Datapoint]:
+    """Return the datapoint that the adapter and the engine make of a document."""
+    adapter = RoboflowResponse(RoboflowResponse.Options(), make_context(tmp_path))
+
+    def make(
+        document: Any,
+        kind: str,
+        *,
+        source: tuple[int, int] = (160, 120),
+        stored: tuple[int, int] | None = None,
+        spooled: bool = False,
+    ) -> Datapoint:
+        frame = sample_frame(width=source[0], height=source[1])
+        prediction = adapter.adapt(document, frame=frame, prediction_type=kind)
+        datapoint = sample_datapoint(
+            prediction=prediction, source_size=source, image_size=stored or source
+        )
+        if spooled:
+            values = json.loads(json.dumps(datapoint_to_dict(datapoint)))
+            datapoint = datapoint_from_dict(values, image=b"")
+        return datapoint
+
+    return make
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def make(server: Server, tmp_path: Path, clock: FakeClock) -> Iterator[Callable[..., RoboflowSink]]:
+    """The factory of sinks that store at the server; all are closed."""
+    made: list[RoboflowSink] = []
+
+    def build(**options: Any) -> RoboflowSink:
+        values = {"api_key": SINK_KEY, "project": "ds", "api_url": server.url, **options}
+        context = make_context(tmp_path, name="rf", clock=clock)
+        made.append(RoboflowSink(RoboflowSink.Options(**values), context))
+        return made[-1]
+
+    yield build
+    for sink in made:
+        sink.close()
+
+
+@pytest.fixture
+def sink(make: Callable[..., RoboflowSink]) -> RoboflowSink:
+    return make()

@@ -26,8 +26,8 @@ EQUAL_WHERE_VALID = {
     "tags": set(),
     "forbidden": set(),
 }
-# What no public case tells apart, or not first; test_conformance_kinds.py and
-# test_e2e_conformance.py have one of each that does.
+# What no public case tells apart, or not first; test_conformance_kinds.py,
+# test_conformance_counts.py and test_e2e_conformance.py have one of each that does.
 NEEDED_ELSEWHERE = {
     ("downscale", "whole-size-with-a-point"),
     ("limits", "clock-backwards"),

@@ -1,18 +1,28 @@
-"""Documents of both generations, a model that sees the same always, a collector that listens."""
+"""Documents of both generations, a collector that listens, and the command with its servers."""
 
+import base64
 import copy
+import http.server
+import io
 import itertools
+import json
 import re
+import threading
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
+import PIL.Image
 import pytest
+from click.testing import CliRunner
 
 from al_framework.api import Image
+from al_framework.testing import sample_jpeg
 from al_framework_roboflow import step as step_module
+from al_framework_roboflow.server import Project, State, Workspace, running_server
 from al_framework_roboflow.step import StepResult
 from al_framework_roboflow.workflow import run_workflow
+from al_framework_roboflow.workflow.command import workflow
 
 CONFIGURATION = {
     "enabled": True,
@@ -258,3 +268,83 @@ def flow():
         plain=plain,
         shape_of=shape_of,
     )
+
+
+@pytest.fixture
+def inference():
+    """An Inference server that sees one cat in every picture; its URL."""
+    asked = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append((self.path, body))
+            data = base64.b64decode(body["image"]["value"])
+            with PIL.Image.open(io.BytesIO(data)) as picture:
+                width, height = picture.size
+            box = {"x": width / 2, "y": height / 2, "width": width / 2, "height": height / 2}
+            entry = {**box, "confidence": 0.5, "class": "cat", "class_id": 0}
+            entries = [entry] if server.entries is None else server.entries
+            answer = {"image": {"width": width, "height": height}, "predictions": entries}
+            if self.path.endswith("classification"):
+                answer |= {
+                    "predictions": [{"class": "cat", "class_id": 0, "confidence": 0.5}],
+                    "top": "cat",
+                    "confidence": 0.5,
+                }
+            content = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.asked = asked
+    server.entries = None
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def roboflow(flow):
+    projects = [
+        Project("ds", type="object-detection", configuration=flow.CONFIGURATION),
+        Project("other"),
+    ]
+    with running_server(State(workspaces=[Workspace("ws", projects)])) as server:
+        yield server
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    paths = [tmp_path / f"{number}.jpg" for number in (1, 2)]
+    for number, path in enumerate(paths):
+        path.write_bytes(sample_jpeg(seed=number))
+    return [str(path) for path in paths]
+
+
+@pytest.fixture
+def al(tmp_path, monkeypatch, roboflow, inference):
+    """Run the command; `documents` are written to files first."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROBOFLOW_API_KEY", "request-key")
+
+    def al(command, document, *arguments, servers=True):
+        path = tmp_path / "doc.json"
+        if document is not None:
+            path.write_text(json.dumps(document))
+        more = []
+        if command == "run" and servers:
+            url = f"http://127.0.0.1:{inference.server_port}"
+            more = ["--inference-url", url, "--api-url", roboflow.url]
+        return CliRunner().invoke(workflow, [command, str(path), *arguments, *more])
+
+    return al

@@ -1,26 +1,15 @@
-import asyncio
+"""The step offers what a workflow hands it, element by element, and says what became of each."""
+
 import copy
-import threading
 
 import numpy as np
-import PIL.Image
 import pytest
 from pydantic import SecretStr
 
-from al_framework.api import (
-    ConfigurationError,
-    Counts,
-    Crop,
-    Fault,
-    Ticket,
-    Unlabelled,
-)
-from al_framework.testing import FakeClock
-from al_framework_roboflow.pool import CollectorPool
-from al_framework_roboflow.step import ActiveLearningDataCollector, StepResult
+from al_framework.api import ConfigurationError, Crop, Fault, Ticket
+from al_framework_roboflow.step import StepResult
 
 SECRET = "rf_abcdefgh12345678"
-HANG_S = 20.0
 ENTRY = {
     "x": 50.0,
     "y": 20.0,
@@ -30,60 +19,6 @@ ENTRY = {
     "class": "cat",
     "class_id": 0,
 }
-
-
-class FakeCollector:
-    def __init__(self, document):
-        self.document = document
-        self.submitted = []
-        self.ticket = Ticket(status="accepted", reason="", frame_id="f1", item_id="i1")
-
-    def submit(self, image, prediction=None, **given):
-        self.submitted.append({"image": image, "prediction": prediction, **given})
-        return self.ticket
-
-    def stats(self):
-        return Counts()
-
-    def close(self, deadline_s=5.0):
-        pass
-
-
-class Workshop:
-    def __init__(self):
-        self.made = []
-        self.attempts = 0
-        self.fault = None
-        self.begun = threading.Event()
-        self.gate = threading.Event()
-        self.gate.set()
-
-    def __call__(self, document, recent):
-        self.attempts += 1
-        self.begun.set()
-        assert self.gate.wait(HANG_S)
-        if self.fault is not None:
-            raise self.fault
-        self.made.append(FakeCollector(document))
-        return self.made[-1]
-
-
-@pytest.fixture
-def workshop():
-    return Workshop()
-
-
-@pytest.fixture
-def pool(workshop, tmp_path):
-    pool = CollectorPool(spool_root=tmp_path, clock=FakeClock(), build=workshop)
-    yield pool
-    workshop.gate.set()
-    pool.close()
-
-
-@pytest.fixture
-def step(pool):
-    return ActiveLearningDataCollector(pool, name="collect")
 
 
 def array(width=100, height=50):
@@ -386,85 +321,3 @@ def test_no_result_tells_the_key(step, workshop):
 
     assert SECRET not in repr(result)
     assert "api_key=***" in result.message
-
-
-async def in_a_busy_loop(call, until):
-    """Run a call while the loop does something else; return both."""
-    turns = 0
-    task = asyncio.ensure_future(call)
-    while not until():
-        await asyncio.sleep(0)
-        turns += 1
-    return await asyncio.wait_for(task, HANG_S), turns
-
-
-def test_async_returns_while_the_collector_is_still_being_opened(step, pool, workshop):
-    workshop.gate.clear()
-    pixels, entries = array(), [dict(ENTRY)]
-
-    call = step.run_async(**arguments(image=[pixels, array()], predictions=[entries, "cat"]))
-    results, turns = asyncio.run(in_a_busy_loop(call, workshop.begun.is_set))
-
-    assert turns > 0
-    assert workshop.made == []
-    assert (
-        results
-        == [
-            StepResult(
-                status="queued",
-                error_status=False,
-                message="kept in memory until the collector is open",
-            )
-        ]
-        * 2
-    )
-    pixels[:] = 255
-    entries.clear()
-    workshop.gate.set()
-    for thread in list(pool._threads):
-        thread.join(HANG_S)
-    [first, second] = workshop.made[0].submitted
-    assert not first["image"].any()
-    assert first["prediction"]["predictions"] == [ENTRY]
-    assert second["prediction"]["top"] == "cat"
-
-
-def test_async_answers_like_run_once_the_collector_is_open(step, workshop):
-    expected = step.run(**arguments())
-
-    assert asyncio.run(step.run_async(**arguments())) == expected
-
-
-def test_async_tells_bad_elements_and_earlier_failures(step, pool, workshop):
-    workshop.fault = ConfigurationError([Fault(path="", message="is bad")])
-
-    first = asyncio.run(
-        step.run_async(**arguments(image=[array(), 3], predictions=[[ENTRY], [ENTRY]]))
-    )
-    for thread in list(pool._threads):
-        thread.join(HANG_S)
-    second = asyncio.run(step.run_async(**arguments()))
-
-    assert [one.status for one in first] == ["queued", "invalid"]
-    assert [one.status for one in second] == ["error"]
-    assert "is bad" in second[0].message
-
-
-@pytest.mark.parametrize(
-    "image", [bytearray(b"abc"), b"abc", "a.png", PIL.Image.new("RGB", (4, 3)), array()]
-)
-def test_what_waits_is_a_copy_of_whatever_may_change(step, pool, workshop, image):
-    workshop.gate.clear()
-    prediction = Unlabelled(prediction_type="ocr")
-    call = arguments(image=image, predictions=prediction)
-    asyncio.run(step.run_async(**call))
-    workshop.gate.set()
-    for thread in list(pool._threads):
-        thread.join(HANG_S)
-
-    [offer] = workshop.made[0].submitted
-    if isinstance(image, bytes | str):
-        assert offer["image"] == image
-    else:
-        assert offer["image"] is not image
-    assert offer["prediction"] is prediction
