@@ -127,6 +127,12 @@ def show_verified(console: Console, place: Place, report: VerifyReport) -> None:
         if report.index_faults:
             parts.append(f"{counted(len(report.index_faults), 'fault')} in the index")
         console.print(Text(f"{read}: {', '.join(parts)}", style="bold red"))
+    if report.index_faults:
+        text = (
+            "to have the index built anew from the group files, end what works with the spool and"
+            f" rename {place.directory / 'spool.db'}, with its -wal and -shm"
+        )
+        console.print(Text(visible(text), style="yellow"), soft_wrap=True)
     if report.stray_files:
         files = counted(len(report.stray_files), "file")
         belong = "belongs" if len(report.stray_files) == 1 else "belong"

@@ -83,7 +83,7 @@ def test_a_damaged_index_is_an_error_and_nothing_is_changed(rebuilt, desk):
 
     assert result.status == 1
     assert found(result)[-1][:2] == ("error", "spool")
-    assert "its index is damaged (file is not a database); the next start" in found(result)[-1][2]
+    assert "its index is damaged (file is not a database); when it is used" in found(result)[-1][2]
     assert listing(desk) == before
 
 

@@ -73,6 +73,8 @@ def test_every_kind_of_damage_and_of_rubbish_is_named(capsys, tmp_path):
     show_collected_garbage(plain_console(), GcReport(files=2, bytes=2048, hours=1, set_aside=3))
     show_collected_garbage(plain_console(), GcReport(kept=2))
 
+    anew = "to have the index built anew from the group files, end what works with the spool and"
+    anew += f" rename {tmp_path / 'spool.db'}, with its -wal and -shm"
     kept = "the index does not know them; to deliver them, move the files to obj/kept of a new"
     kept += " directory and drain that"
     assert capsys.readouterr().out.splitlines() == [
@@ -80,10 +82,12 @@ def test_every_kind_of_damage_and_of_rubbish_is_named(capsys, tmp_path):
         "a: gone",
         "b: torn",
         "2 datapoints read, 5 bytes: 2 datapoints damaged, 1 fault in the index",
+        anew,
         "2 files belong to no datapoint: al spool gc --spool here",
         "index: a",
         "index: b",
         "0 datapoints read, 0 bytes: 2 faults in the index",
+        anew,
         "0 datapoints read, 0 bytes: all as they were accepted",
         f"2 datapoints in 1 file of {tmp_path / 'damaged'}: {kept}",
         "removed 2 files without a datapoint, 1 empty directory, 3 old damaged files (2.0 KiB)",

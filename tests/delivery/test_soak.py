@@ -10,7 +10,7 @@ The suite has three sizes, see `conftest.py`; what each file shows:
 kill, takeover         whatever dies, at any moment
 failpoints             every step of the order of writes, and what comes after it
 power_loss, strace     what a disk may forget is never what was reported as accepted
-damaged_spool          flipped, torn and missing files cost what they hold, and nothing else
+damaged_*              flipped, torn and missing files cost what they hold, and nothing else
 disk_*                 a disk that is full, slow or broken
 start_up, fork         ten thousand datapoints, pre-forked servers
 hot_path, overload     the caller's thread waits for nothing; memory is bounded, sums are exact

@@ -11,8 +11,8 @@ from al_framework.api import Clock, SpoolError
 from al_framework.pipeline.delivery.batch_looks import BatchLooks
 from al_framework.pipeline.delivery.breaker import Breaker
 from al_framework.pipeline.spool import Spool
-from al_framework.pipeline.spool.database import translated
 from al_framework.pipeline.spool.locking import FileLock
+from al_framework.pipeline.spool.translating import translated
 
 EVERY_S = 60.0
 # The kernel frees the lock of a killed leader a moment before the process looks dead.

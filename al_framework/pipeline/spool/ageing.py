@@ -40,5 +40,6 @@ def is_believable(database: Database, now: float) -> bool:
 
 
 def _read(tx: sqlite3.Connection, name: str) -> float | None:
-    row = tx.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
-    return None if row is None else float(row[0])
+    """Return a moment; None where none was noted, or a disk has damaged it."""
+    row = tx.execute("SELECT CAST(value AS REAL) FROM note WHERE name = ?", (name,)).fetchone()
+    return None if row is None or row[0] <= 0 else float(row[0])

@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from al_framework.api import Clock
-from al_framework.pipeline.spool.database import Database, translated
+from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.schema import PENDING
+from al_framework.pipeline.spool.translating import translated
 
 
 class Agenda:

@@ -11,9 +11,10 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from al_framework.api import Clock, Target
-from al_framework.pipeline.spool.database import Database, translated
+from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.records import BatchKey
+from al_framework.pipeline.spool.translating import translated
 
 REFRESH_S = 60.0
 # A batch that nothing was offered for in this time is left alone; a count that is older is no

@@ -7,22 +7,22 @@ own waiting is ten times slower at the tail), and no commit can ever overlap a c
 spares us the corruption bug of SQLite's WAL reset (3.7.0 to 3.51.2).
 """
 
-import errno
+import logging
 import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Literal
 
-from al_framework.api import Clock, SpoolDiskFullError, SpoolError
+from al_framework.api import Clock, SpoolError
 from al_framework.pipeline.crossing import Crossing
 from al_framework.pipeline.forking import tell_after_fork, tell_around_fork
 from al_framework.pipeline.spool.ballast import INDEX_NEEDS_BYTES, Ballast
 from al_framework.pipeline.spool.failpoints import Failpoint
 from al_framework.pipeline.spool.locking import FileLock
 from al_framework.pipeline.spool.soundness import (
+    MISREADINGS,
     connect,
     faults_of,
     is_damage,
@@ -31,38 +31,12 @@ from al_framework.pipeline.spool.soundness import (
     set_aside,
 )
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # What SQLite answers when a quota or a limit of the process is reached, and not the disk's end.
 _CANNOT_WRITE = sqlite3.SQLITE_IOERR_WRITE
-# What SQLite answers, among other troubles, without room for its log or its shared memory.
-_VAGUE = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
-_LOG_NEEDS_BYTES = 1 << 16
 _FORK_WAIT_S = 5.0
+_LOOK_EVERY_S = 60.0
+_LOG = logging.getLogger(__name__)
 _LOG_BYTES = 8 << 20  # twice what SQLite lets it grow to before a checkpoint
-
-
-@contextmanager
-def translated(directory: Path) -> Iterator[None]:
-    """Turn errors of the disk and of SQLite into those of the spool."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as exc:
-        code = getattr(exc, "sqlite_errorcode", 0) & 0xFF
-        lacks = _lacking(directory)
-        is_full = code == sqlite3.SQLITE_FULL or getattr(exc, "errno", None) in _NO_ROOM
-        if lacks == "files" and (is_full or code in _VAGUE):
-            raise SpoolDiskFullError(
-                f"spool '{directory}': the disk can hold no further file ({exc}); remove some from"
-                " it"
-            ) from exc
-        if is_full or (lacks and code in _VAGUE):
-            raise SpoolDiskFullError(
-                f"spool '{directory}': the disk is full ({exc}); make room on it"
-            ) from exc
-        raise SpoolError(
-            f"spool '{directory}': {exc}; check that the directory exists, is writable, and lies"
-            " on a healthy local disk"
-        ) from exc
 
 
 class Database:
@@ -93,6 +67,7 @@ class Database:
         self._clock = clock
         self._failpoint = failpoint
         self._is_suspect = False
+        self._looked_at = float("-inf")
         self._was_damaged = False
         self._lock = FileLock(directory / "write.lock")
         self._read_mutex = threading.Lock()
@@ -120,8 +95,8 @@ class Database:
                 if is_sound(self._path, thorough=False):
                     try:
                         self._connect()
-                    except sqlite3.DatabaseError as exc:
-                        if not is_damage(exc, self._path):
+                    except Exception as exc:
+                        if not is_damage(exc.__cause__ or exc, self._path):
                             raise
                         self._replace()
                 else:
@@ -130,6 +105,11 @@ class Database:
                 self._disconnect()
                 self._is_open = False
                 raise
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether it may be damaged, which is looked into when it is used next."""
+        return self._is_suspect
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -142,8 +122,10 @@ class Database:
                 # Another process has found the index damaged and built a new one.
                 self._disconnect()
                 self._is_prepared = False
-            elif self._is_suspect and not is_sound(self._path, thorough=True):
-                self._replace()
+            if self._is_suspect:
+                self._looked_at = self._clock.monotonic()
+                if not is_sound(self._path, thorough=True):
+                    self._replace()
             self._is_suspect = False
             if self._writer is None:
                 self._connect()
@@ -157,10 +139,10 @@ class Database:
         self._make_room()
         tx.execute("BEGIN IMMEDIATE")
         try:
-            yield tx
-            self._commit(tx)
-        except BaseException as exc:
-            self._look_into(exc)
+            with self._watched():
+                yield tx
+                self._commit(tx)
+        except BaseException:
             # SQLite may have rolled back by itself; doing it again would mask the real error.
             if tx.in_transaction:
                 with suppress(sqlite3.Error):
@@ -171,18 +153,16 @@ class Database:
     def read(self) -> Iterator[sqlite3.Connection]:
         """Read what is committed, without waiting for writers."""
         self._check_open()
-        if self._is_replaced():
+        # What is damaged is mended under the lock, which a reader would never take otherwise.
+        if self._owner != threading.get_ident() and (self._is_suspect or self._is_replaced()):
             with self.locked():
                 pass
         with self._read_mutex, self._in_use():
             self._check_open()
-            try:
+            with self._watched():
                 if self._reader is None:
                     self._reader = connect(self._path, read_only=True)
                 yield self._reader
-            except sqlite3.Error as exc:
-                self._look_into(exc)
-                raise
 
     def checkpoint(self, *, thorough: bool = False) -> None:
         """Move what is committed from the log into the index itself.
@@ -278,7 +258,7 @@ class Database:
 
     def _is_replaced(self) -> bool:
         """Tell whether this process still looks at an index that another one has set aside."""
-        if self._identity is None or self._owner == threading.get_ident():
+        if self._identity is None:
             return False
         with suppress(SpoolError):  # it is missing for a moment while it is replaced
             return self._identity_on_disk() != self._identity
@@ -313,12 +293,28 @@ class Database:
                 raise
             tx.execute("COMMIT")
 
-    def _look_into(self, exc: BaseException) -> None:
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
         """Let an error that the index has caused have its consequences at the next lock."""
-        if isinstance(exc, sqlite3.Error):
+        try:
+            yield
+        except sqlite3.Error as exc:
             self._is_suspect = self._is_suspect or is_suspicious(exc)
             if _is_full(exc):  # for the next attempt, which is to come through
                 self._ballast.release()
+            raise
+        except MISREADINGS as exc:
+            if not is_suspicious(exc):
+                raise
+            # Should the fault be in here, looking each time would hold everybody up.
+            if self._clock.monotonic() - self._looked_at >= _LOOK_EVERY_S:
+                self._is_suspect = True
+                _LOG.debug("spool '%s': misread", self._directory, exc_info=exc)
+            raise SpoolError(
+                f"spool '{self._directory}': its index does not hold what was written"
+                f" ({type(exc).__name__}: {exc}); when it is used next it is looked through, and"
+                " built anew if it is damaged"
+            ) from exc
 
     def _replace(self) -> None:
         """Set the damaged index aside and begin a new one."""
@@ -368,17 +364,6 @@ class Database:
         if self._writer is not None:
             self._writer.close()
         self._writer = None
-
-
-def _lacking(directory: Path) -> Literal["bytes", "files", ""]:
-    """Tell what the disk has run out of, if it has."""
-    try:
-        disk = os.statvfs(directory)
-    except OSError:  # it has worse troubles
-        return ""
-    if disk.f_bavail * disk.f_frsize < _LOG_NEEDS_BYTES:
-        return "bytes"
-    return "files" if disk.f_files and not disk.f_favail else ""  # some do not count them
 
 
 def _is_full(exc: sqlite3.Error) -> bool:

@@ -4,7 +4,6 @@ They can be looked at, tried again or removed. Their number is bounded: beyond i
 go, which is counted and said.
 """
 
-import json
 import logging
 import sqlite3
 from collections import Counter
@@ -16,7 +15,7 @@ from al_framework.api import Clock, Datapoint, SpoolError
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.reasons import Reasons
 from al_framework.pipeline.spool.ageing import is_believable
-from al_framework.pipeline.spool.database import Database, translated
+from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.ending import Ending
 from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
@@ -25,12 +24,14 @@ from al_framework.pipeline.spool.lives import add_to_tally
 from al_framework.pipeline.spool.records import CorruptItemError, Place, SpoolLimits
 from al_framework.pipeline.spool.retrying import Retrial, dead_of, is_living, read_datapoint
 from al_framework.pipeline.spool.schema import DEAD, EVICTED
-from al_framework.pipeline.spool.seen import deliveries_of, record_results
+from al_framework.pipeline.spool.seen import deliveries_of, read_result, record_results
+from al_framework.pipeline.spool.translating import translated
 
 _LOG = logging.getLogger(__name__)
 _GROUP = 64  # letters a transaction: the spool's lock is not for long, and a sync not for one
 _PAYING_GROUP = 16  # as many credits are lost at most if the process is killed meanwhile
-_ENDED = "coalesce(ended_at, accepted_at)"  # indexes of early versions do not tell
+# Indexes of early versions do not tell when. Cast, since a disk may have made anything of it.
+_ENDED = "CAST(coalesce(ended_at, accepted_at) AS REAL)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +122,9 @@ class DeadLetters:
         """
         with translated(self._files.directory), self._database.read() as tx:
             rows = tx.execute(
-                f"""SELECT item_id, file, offset, image_bytes, meta_bytes, sink, result, attempts,
-                    {_ENDED}, batch_name FROM delivery JOIN item USING (number)
+                f"""SELECT item_id, file, offset, image_bytes, meta_bytes, image_bytes + meta_bytes,
+                    sink, result, attempts, {_ENDED}, batch_name
+                FROM delivery JOIN item USING (number)
                 WHERE state = {DEAD} AND (:sink IS NULL OR sink = :sink)
                 ORDER BY {_ENDED}, number, sink LIMIT :limit""",  # noqa: S608 - constants
                 {"sink": sink, "limit": -1 if limit is None else limit},
@@ -222,7 +224,7 @@ class DeadLetters:
         with translated(self._files.directory), self._database.read() as tx:
             rows = tx.execute(
                 f"""SELECT item_id, file, image_bytes + meta_bytes, max({_ENDED}) AS ended,
-                    group_file.bytes, group_file.items
+                    group_file.bytes + 0, group_file.items
                 FROM delivery JOIN item USING (number) JOIN group_file USING (file)
                 WHERE state = {DEAD} GROUP BY number ORDER BY ended, number"""  # noqa: S608 - constants
             ).fetchall()
@@ -292,19 +294,18 @@ class DeadLetters:
         return len(rows)
 
     def _letter(self, row: tuple[Any, ...]) -> DeadLetter:
-        item_id, file, offset, image_bytes, meta_bytes, sink, result, attempts, ended_at, batch = (
-            row
-        )
+        item_id, file, offset, image_bytes, meta_bytes, size, *of_delivery = row
+        sink, result, attempts, ended_at, batch = of_delivery
         place = Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes)
         return DeadLetter(
             item_id=item_id,
             frame_id=self._frame_id(file, place),
             sink=sink,
-            reason=str(json.loads(result).get("reason") or ""),
+            reason=str(read_result(result).get("reason") or ""),
             attempts=attempts,
             ended_at=ended_at,
             batch_name=batch,
-            bytes=image_bytes + meta_bytes,
+            bytes=size,
         )
 
     def _frame_id(self, file: str, place: Place) -> str:
@@ -314,5 +315,5 @@ class DeadLetters:
                 group.seek(place.offset + place.image_bytes)
                 values, _, _ = decode_meta(group.read(place.meta_bytes))
                 return str(values["frame_id"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             return ""

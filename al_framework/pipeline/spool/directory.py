@@ -76,7 +76,7 @@ class GroupFiles:
 
     def path(self, file: str) -> Path:
         """Return the path of a group file, given as the index knows it."""
-        return self._root / file
+        return self._root / str(file)  # which a damaged index may not give
 
     def reserve_name(self, now: float) -> str:
         """Return a free name for a group file, whose directory exists."""

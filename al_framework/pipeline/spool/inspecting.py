@@ -14,12 +14,10 @@ from urllib.parse import quote
 from al_framework.api import SpoolError, SpoolHealth
 from al_framework.pipeline.limits.sqlite import read_spent_until
 from al_framework.pipeline.spool.condition import read_health
-from al_framework.pipeline.spool.database import translated
 from al_framework.pipeline.spool.schema import MIGRATIONS
 from al_framework.pipeline.spool.sinks import Backlog, read_backlogs
-from al_framework.pipeline.spool.soundness import guarded
-
-_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+from al_framework.pipeline.spool.soundness import MISREADINGS, guarded
+from al_framework.pipeline.spool.translating import damaged, translated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,13 +47,8 @@ def inspect_spool(directory: Path, *, now: float) -> Inspection:
     try:
         with translated(directory):
             return _inspected(directory, index, now)
-    except SpoolError as exc:
-        if getattr(exc.__cause__, "sqlite_errorcode", 0) & 0xFF not in _DAMAGED:
-            raise
-        raise SpoolError(
-            f"spool '{directory}': its index is damaged ({exc.__cause__}); the next start sets it"
-            " aside and builds a new one from the group files"
-        ) from exc
+    except MISREADINGS as exc:
+        raise damaged(directory, exc) from exc
 
 
 def _inspected(directory: Path, index: Path, now: float) -> Inspection:

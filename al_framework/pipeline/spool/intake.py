@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 from al_framework.api import SpoolDiskFullError, SpoolError, SpoolFullError
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.accepting import Acceptor
-from al_framework.pipeline.spool.database import Database, translated
+from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.prepaying import prepay, refund
 from al_framework.pipeline.spool.records import (
@@ -17,6 +17,7 @@ from al_framework.pipeline.spool.records import (
     SpoolLimits,
 )
 from al_framework.pipeline.spool.room import Room
+from al_framework.pipeline.spool.translating import translated
 
 Refusal: TypeAlias = Literal["spool_full", "disk_full", "spool_error"]
 

@@ -21,7 +21,7 @@ from al_framework.api import (
 )
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.agenda import Agenda
-from al_framework.pipeline.spool.database import Database, translated
+from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.ending import Ending, note_stored
 from al_framework.pipeline.spool.groupfile import NOT_OF_THE_FILE, read_item
@@ -32,6 +32,7 @@ from al_framework.pipeline.spool.locking import is_alive, process_name
 from al_framework.pipeline.spool.records import CorruptItemError, Lease
 from al_framework.pipeline.spool.schema import DEAD, DELIVERED
 from al_framework.pipeline.spool.shared_commit import SharedCommit
+from al_framework.pipeline.spool.translating import translated
 
 LEASE_S = 60.0
 # Nothing is ever put off further than this; a later date means that the clock was set back.

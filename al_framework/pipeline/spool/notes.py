@@ -6,8 +6,8 @@ UNCLEAN_RESTARTS = "unclean_restarts"
 
 
 def read_note(tx: sqlite3.Connection, name: str) -> int:
-    """Return a number; 0 where nothing was noted."""
-    row = tx.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+    """Return a number; 0 where nothing was noted, or a disk has damaged it."""
+    row = tx.execute("SELECT CAST(value AS INTEGER) FROM note WHERE name = ?", (name,)).fetchone()
     return 0 if row is None else int(row[0])
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from al_framework.api import Clock, Datapoint, datapoint_from_dict
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.spool.batches import take_place
-from al_framework.pipeline.spool.database import Database, translated
+from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.directory import GroupFiles
 from al_framework.pipeline.spool.ending import Ending, batch_of, note_token
 from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
@@ -24,6 +24,7 @@ from al_framework.pipeline.spool.lives import add_to_tally
 from al_framework.pipeline.spool.locking import process_name
 from al_framework.pipeline.spool.records import CorruptItemError, Place
 from al_framework.pipeline.spool.schema import DEAD, PENDING
+from al_framework.pipeline.spool.translating import translated
 
 
 @dataclass(slots=True, kw_only=True)

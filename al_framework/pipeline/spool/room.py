@@ -15,6 +15,9 @@ from al_framework.pipeline.spool.records import SpoolLimits
 from al_framework.pipeline.spool.schema import DEAD
 
 PROBE_EVERY_S = 5.0
+_RECOUNT_EVERY_S = 60.0
+_RECOUNT = """UPDATE total SET items = (SELECT count(*) FROM item),
+    bytes = (SELECT coalesce(sum(bytes), 0) FROM group_file)"""
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,7 +47,7 @@ class Room:
         self._ledger = ledger
         self._clock = clock
         self._fault: SpoolDiskFullError | None = None
-        self._probe_at = float("-inf")
+        self._probe_at = self._recount_at = float("-inf")
 
     @property
     def full_disk(self) -> bool:
@@ -94,6 +97,11 @@ class Room:
         """
         ending = Ending()
         complaint = self._complaint(tx, items, size)
+        if complaint is not None and self._clock.monotonic() >= self._recount_at:
+            # Totals that a disk has damaged would refuse everything for good.
+            self._recount_at = self._clock.monotonic() + _RECOUNT_EVERY_S
+            tx.execute(_RECOUNT)
+            complaint = self._complaint(tx, items, size)
         if complaint is not None:
             policy = self._limits.when_full
             reason = f"evicted: the spool was full (when_full: {policy})"

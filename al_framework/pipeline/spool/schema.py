@@ -163,6 +163,12 @@ def has_our_tables(connection: sqlite3.Connection) -> bool:
     return not any(_is_misspelt(one, other) for one in strange for other in missing)
 
 
+def names_of_ours() -> frozenset[str]:
+    """Return the names of the tables, indexes and triggers of this version, the ledger's too."""
+    with closing(sqlite3.connect(":memory:")) as model:
+        return frozenset(_made(model, [*MIGRATIONS, LEDGER]))
+
+
 def _made(model: sqlite3.Connection, steps: Sequence[Sequence[str]]) -> dict[str, str]:
     """Return what there is after further steps."""
     for step in steps:

@@ -89,12 +89,12 @@ def deliveries_of(tx: sqlite3.Connection, number: int) -> list[FoundDelivery]:
         (number,),
     )
     return [
-        FoundDelivery(sink=sink, state=_STATES[state], attempts=attempts, **_result(result))
+        FoundDelivery(sink=sink, state=_STATES[state], attempts=attempts, **read_result(result))
         for sink, state, attempts, result in rows
     ]
 
 
-def _result(text: object) -> Mapping[str, Any]:
+def read_result(text: object) -> Mapping[str, Any]:
     """Return how a delivery ended; nothing if a disk has damaged what was written."""
     try:
         result = json.loads(text) if isinstance(text, str) else {}
@@ -104,19 +104,33 @@ def _result(text: object) -> Mapping[str, Any]:
     return {name: result[name] for name in known & set(result)} if isinstance(result, dict) else {}
 
 
+def _deliveries(text: object) -> list[FoundDelivery]:
+    """Return what was kept of the deliveries; none if a disk has damaged it."""
+    try:
+        return [FoundDelivery(**values) for values in json.loads(str(text))]
+    except (ValueError, TypeError, RecursionError):
+        return []
+
+
+def _detail(text: object) -> Mapping[str, Any]:
+    """Return why it was decided so; nothing if a disk has damaged it."""
+    try:
+        detail = json.loads(str(text))
+    except (ValueError, RecursionError):
+        return {}
+    return detail if isinstance(detail, dict) else {}
+
+
 def _found(tx: sqlite3.Connection, row: tuple[Any, ...]) -> FoundFrame:
     source, frame_id, outcome, decided_at, item_id, detail, results = row
     item = tx.execute("SELECT number FROM item WHERE item_id = ?", (item_id,)).fetchone()
-    if item is not None:
-        deliveries = deliveries_of(tx, item[0])
-    else:
-        deliveries = [FoundDelivery(**values) for values in json.loads(results)]
+    deliveries = _deliveries(results) if item is None else deliveries_of(tx, item[0])
     return FoundFrame(
         source=source,
         frame_id=frame_id,
         outcome=outcome,
         decided_at=decided_at,
         item_id=item_id,
-        detail=json.loads(detail),
+        detail=_detail(detail),
         deliveries=tuple(deliveries),
     )

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeGuard, cast
 
-from al_framework.pipeline.spool.database import Database, translated
+from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.schema import DEAD, PENDING
+from al_framework.pipeline.spool.translating import translated
 
 BreakerState: TypeAlias = Literal["closed", "waiting", "open", "paused"]
 _SERVED = "sinks_of_the_leader"

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from al_framework.api import Clock, FrameKey, SinkCounts, SpoolHealth
+from al_framework.api import Clock, FrameKey, SinkCounts, SpoolError, SpoolHealth
 from al_framework.pipeline.forking import tell_after_fork
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.reasons import Reasons
@@ -16,7 +16,7 @@ from al_framework.pipeline.spool.accepting import Acceptor
 from al_framework.pipeline.spool.ballast import Ballast
 from al_framework.pipeline.spool.batches import Batches
 from al_framework.pipeline.spool.condition import sinks_with_something
-from al_framework.pipeline.spool.database import Database, translated
+from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.dead import DeadLetters
 from al_framework.pipeline.spool.directory import GroupFiles, prepare_directory, require_spool
 from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
@@ -45,6 +45,7 @@ from al_framework.pipeline.spool.room import Room
 from al_framework.pipeline.spool.schema import migrate
 from al_framework.pipeline.spool.seen import find_frames, is_seen
 from al_framework.pipeline.spool.sinks import SinkTable
+from al_framework.pipeline.spool.translating import translated
 from al_framework.pipeline.spool.upkeep import Upkeep
 
 _LOG = logging.getLogger(__name__)
@@ -189,7 +190,7 @@ class Spool:
             prepare_directory(self.directory, allow_network_disk=self._limits.allow_network_disk)
             self._database.open()
             try:
-                self._report_strangers()
+                self._greet()
             except BaseException:
                 self._database.close()
                 raise
@@ -389,6 +390,15 @@ class Spool:
         if self.sinks:  # whoever only looks takes nothing over
             adopt_orphans(tx, life)
         self._life = life
+
+    def _greet(self) -> None:
+        """Have a first look at what it holds: damage shows here, and is mended at the second."""
+        try:
+            self._report_strangers()
+        except SpoolError:
+            if not self._database.is_suspect:
+                raise
+            self._report_strangers()
 
     def _report_strangers(self) -> None:
         for sink, counts in self.counts().items():

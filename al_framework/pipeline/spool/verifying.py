@@ -8,6 +8,7 @@ from al_framework.pipeline.spool.groupfile import read_item
 from al_framework.pipeline.spool.items import decode_meta
 from al_framework.pipeline.spool.records import CorruptItemError, Damage, Place, VerifyReport
 from al_framework.pipeline.spool.rescuing import Rescue
+from al_framework.pipeline.spool.soundness import MISREADINGS
 from al_framework.pipeline.spool.sweeping import Sweeper
 
 _CHUNK = 256
@@ -17,14 +18,14 @@ def verify(database: Database, files: GroupFiles, sweeper: Sweeper, rescue: Resc
     """Read everything; others may go on working meanwhile."""
     items = size = 0
     damaged: list[Damage] = []
-    for item_id, file, place in _items(database):
+    for item_id, file, place, nbytes in _items(database):
         try:
             _, meta = read_item(files.path(file), place)
             decode_meta(meta)
-        except (CorruptItemError, ValueError) as exc:
+        except (CorruptItemError, *MISREADINGS) as exc:  # the index may say anything
             if _is_known(database, item_id):  # it was not delivered while we looked
                 damaged.append(Damage(item_id=item_id, file=file, reason=str(exc)))
-        items, size = items + 1, size + place.image_bytes + place.meta_bytes
+        items, size = items + 1, size + nbytes
     kept_files, kept_items = rescue.kept()
     return VerifyReport(
         items=items,
@@ -37,20 +38,20 @@ def verify(database: Database, files: GroupFiles, sweeper: Sweeper, rescue: Resc
     )
 
 
-def _items(database: Database) -> Iterator[tuple[str, str, Place]]:
+def _items(database: Database) -> Iterator[tuple[str, str, Place, int]]:
     last = -1
     while True:
         with database.read() as tx:
             rows = tx.execute(
-                """SELECT number, item_id, file, offset, image_bytes, meta_bytes
-                FROM item WHERE number > ? ORDER BY number LIMIT ?""",
+                """SELECT number, item_id, file, offset, image_bytes, meta_bytes,
+                    image_bytes + meta_bytes FROM item WHERE number > ? ORDER BY number LIMIT ?""",
                 (last, _CHUNK),
             ).fetchall()
         if not rows:
             return
-        for _, item_id, file, offset, image_bytes, meta_bytes in rows:
+        for _, item_id, file, offset, image_bytes, meta_bytes, nbytes in rows:
             place = Place(offset=offset, image_bytes=image_bytes, meta_bytes=meta_bytes)
-            yield item_id, file, place
+            yield item_id, file, place, nbytes
         last = rows[-1][0]
 
 

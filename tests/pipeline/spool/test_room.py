@@ -9,8 +9,8 @@ import pytest
 
 from al_framework.api import SpoolDiskFullError, SpoolError
 from al_framework.pipeline.spool import SeenFrame, SpoolLimits
-from al_framework.pipeline.spool.database import translated
 from al_framework.pipeline.spool.locking import FileLock
+from al_framework.pipeline.spool.translating import translated
 
 
 @pytest.fixture
