@@ -41,6 +41,17 @@ def png_bomb() -> bytes:
     )
 
 
+def packed_bmp(width: int, height: int, *, bits: int = 8) -> bytes:
+    """Return a picture of few bytes and many pixels: its rows are all but empty."""
+    palette = b"\0\0\0\0\xff\xff\xff\0" * (128 if bits == 8 else 8)
+    rows = b"\1\1\0\0" * height + b"\0\1"
+    start = 14 + 40 + len(palette)
+    packing, colors = (1, 256) if bits == 8 else (2, 16)
+    about = (40, width, height, 1, bits, packing, len(rows), 0, 0, colors, 0)
+    head = struct.pack("<IHHI", start + len(rows), 0, 0, start)
+    return b"BM" + head + struct.pack("<IiiHHIIiiII", *about) + palette + rows
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("value", "message"),
@@ -91,6 +102,17 @@ class TestRefusals:
         assert len(data) < 20_000
         with pytest.raises(ImageError, match="12000x12000"):
             Image(data).pixels()
+
+    @pytest.mark.parametrize(("size", "bits"), [((5_000_001, 1), 8), ((7000, 7000), 4)])
+    def test_run_lengths_that_are_slow_to_decode_are_refused(
+        self, size: tuple[int, int], bits: int
+    ) -> None:
+        message = f"is a BMP with run lengths of {size[0]}x{size[1]} pixels, more than the 5000000"
+        with pytest.raises(ImageError, match=f"{message} we decode of these: save it as PNG"):
+            _ = Image(packed_bmp(*size, bits=bits)).size
+
+    def test_run_lengths_of_a_usual_picture_are_read(self) -> None:
+        assert Image(packed_bmp(640, 480)).pixels().shape == (480, 640, 3)
 
     @pytest.mark.parametrize("value", [np.zeros((0, 4), np.uint8), np.zeros((4, 0, 3), np.uint8)])
     def test_arrays_without_pixels_are_empty(self, value: Any) -> None:
