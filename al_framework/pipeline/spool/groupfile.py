@@ -122,10 +122,10 @@ def scan_group(data: bytes) -> Iterator[tuple[Place, bytes]]:
     From the end, since that is where a footer must stand: what looks like a footer inside an intact
     picture is skipped together with the picture.
     """
-    end = len(data)
+    end = free = len(data)
     while (position := data.rfind(MAGIC, 0, end)) >= 0:
         end = position
-        if position + FOOTER.size > len(data):
+        if position + FOOTER.size > free:
             continue
         _, version, image_bytes, meta_bytes, _ = FOOTER.unpack_from(data, position)
         start = position - image_bytes - meta_bytes
@@ -135,7 +135,7 @@ def scan_group(data: bytes) -> Iterator[tuple[Place, bytes]]:
         meta = data[start + image_bytes : position]
         if data[position : position + FOOTER.size] == _footer(image, meta):
             yield Place(offset=start, image_bytes=image_bytes, meta_bytes=meta_bytes), meta
-            end = start
+            end = free = start
 
 
 def _lies_within(place: Place, size: int) -> bool:

@@ -4,6 +4,8 @@ import pytest
 
 from al_framework.pipeline.spool.groupfile import (
     FOOTER,
+    MAGIC,
+    VERSION,
     GroupItem,
     read_item,
     scan_group,
@@ -91,6 +93,17 @@ def test_what_looks_like_a_datapoint_inside_a_picture_is_none(group, tmp_path):
     places = write_group(outer, [GroupItem(path.read_bytes(), b"{}")])
 
     assert [place for place, _ in scan_group(outer.read_bytes())] == places
+
+
+def test_datapoints_do_not_overlap(tmp_path):
+    # Somebody has put the last footer's first half into the picture after it.
+    inner = FOOTER.pack(MAGIC, VERSION, 0, 0, hashlib.sha256(b"").digest())
+    picture = inner[len(inner) // 2 :]
+    digest = hashlib.sha256(picture).digest()
+    outer = picture + FOOTER.pack(MAGIC, VERSION, len(picture), 0, digest)
+    found = [place for place, _ in scan_group(inner[: len(inner) // 2] + outer)]
+
+    assert found == [Place(offset=len(inner) // 2, image_bytes=len(picture), meta_bytes=0)]
 
 
 @pytest.mark.parametrize(
