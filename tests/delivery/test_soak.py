@@ -14,10 +14,11 @@ damaged_*              flipped, torn and missing files cost what they hold, and 
 disk_*                 a disk that is full, slow or broken
 start_up, fork         ten thousand datapoints, pre-forked servers
 hot_path, overload     the caller's thread waits for nothing; memory is bounded, sums are exact
-sink_faults, outward/  servers that fail in every way; clocks that are set
+sink_faults, outward/  servers that fail in every way; clocks that are set, the system's too
 limits/                budgets, shared by processes, with and without Redis
 machine/               all of it at random, against a model, and whether it notices mistakes
-fuzz, hostile, canary  what comes in from outside, and secrets that must not go out
+fuzz*, hostile         what comes in from outside: drawn, found by a fuzzer, written by hand
+canary                 secrets that must not go out
 soak                   all together, for hours
 =====================  =============================================================================
 """
