@@ -183,10 +183,16 @@ class Database:
 
     def close(self) -> None:
         """Close both connections; the last process to do so empties the log."""
-        with self._alone():
-            self._disconnect()
+        try:
+            with self._alone():
+                self._disconnect()
+        except BaseException:  # the lock cannot be had: leave the log to the next process
+            with self._read_mutex, suppress(sqlite3.Error):
+                self._let_go()
+            raise
+        finally:
             self._is_open = self._is_prepared = False
-        self._lock.close()
+            self._lock.close()
 
     def before_fork(self) -> None:
         """Let nothing of SQLite cross the fork, and no thread use it meanwhile."""

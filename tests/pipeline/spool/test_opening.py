@@ -1,5 +1,6 @@
 """How a spool opens and closes, and which directories and indexes it refuses."""
 
+import errno
 import json
 import logging
 import os
@@ -312,3 +313,31 @@ def test_what_fails_once_the_index_is_open_leaves_no_connection(make_spool, monk
             connection.total_changes  # noqa: B018 - is asked of an open one only
     spool.open()
     spool.close()
+
+
+def test_closing_without_the_lock_leaves_no_connection(make_spool, candidate, monkeypatch):
+    made, plain = [], sqlite3.connect
+
+    def noted(*arguments, **options):
+        made.append(plain(*arguments, **options))
+        return made[-1]
+
+    def fail(*_):
+        raise OSError(errno.EIO, "not now")
+
+    monkeypatch.setattr(sqlite3, "connect", noted)
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    spool.counts()
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="not now"):  # noqa: PT012 - as above
+        patch.setattr(spool._database._lock, "_flock", fail)
+        spool._database.close()
+
+    assert made
+    for connection in made:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.total_changes  # noqa: B018 - is asked of an open one only
+    assert (make_spool.directory / "spool.db-wal").stat().st_size > 0  # nobody has worked it off
+    with pytest.raises(SpoolError, match="it is not open"):
+        spool.close()
+    assert make_spool().stats().items == 1
