@@ -6,16 +6,17 @@ of a run, in words that name neither the class nor its plugin.
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel
 
-from al_framework.api import COMPONENT_KINDS, Component, Options, Strategy
+from al_framework.api import COMPONENT_KINDS, Component, Options, Sink, Strategy
 from al_framework.host.registry import kind_words
 
 TYPE_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 RESERVED_OPTIONS = frozenset({"name", "type", "tags", "limits", "applies_to"})
+RESERVED_OPTIONS_OF: Mapping[type[Component[Any]], frozenset[str]] = {Sink: frozenset({"pace"})}
 
 _ANY_OBJECT = object()
 
@@ -50,7 +51,7 @@ def _class_faults(base: type[Component[Any]], component: type[Component[Any]]) -
     if missing:
         yield f"leaves {', '.join(missing)} undefined: write what the contract asks for"
     yield from _type_name_faults(component)
-    yield from _options_faults(component)
+    yield from _options_faults(base, component)
     yield from _constructor_faults(component)
     yield from _method_faults(base, component)
     if issubclass(component, Strategy):
@@ -65,7 +66,7 @@ def _type_name_faults(component: type[Component[Any]]) -> Iterator[str]:
         yield f"has the type_name {type_name!r}: it must match ^{TYPE_NAME.pattern}$"
 
 
-def _options_faults(component: type[Component[Any]]) -> Iterator[str]:
+def _options_faults(base: type[Component[Any]], component: type[Component[Any]]) -> Iterator[str]:
     stranger = _stranger_among_bases(component)
     if stranger is not None:
         yield f"takes {stranger!r} as its options: name a class derived from api.Options"
@@ -77,8 +78,9 @@ def _options_faults(component: type[Component[Any]]) -> Iterator[str]:
     if model.model_config.get("extra") != "forbid":
         yield f"has options that let unknown keys pass: remove extra from {model.__name__}"
     fields = model.model_fields
-    reserved = sorted({alias for name in fields for alias in _spellings(model, name)})
-    for name in (name for name in reserved if name in RESERVED_OPTIONS):
+    reserved = RESERVED_OPTIONS | RESERVED_OPTIONS_OF.get(base, frozenset())
+    spellings = {alias for name in fields for alias in _spellings(model, name)}
+    for name in sorted(reserved & spellings):
         yield f"has the option {name!r}, which belongs to the host: call it something else"
     silent = [name for name, field in fields.items() if not (field.description or "").strip()]
     if silent:

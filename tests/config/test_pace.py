@@ -4,6 +4,11 @@ import math
 
 import pytest
 
+from al_framework.api import Sink
+from al_framework.config.models import SinkEntryModel
+from al_framework.config.roboflow_document import StrategyCommonModel
+from al_framework.host.checking import RESERVED_OPTIONS, RESERVED_OPTIONS_OF
+
 NULL = {"type": "null"}
 
 
@@ -52,3 +57,8 @@ def test_only_sinks_have_one(good, faults_of):
     [found] = faults_of(good)
 
     assert found.startswith("sources[0].pace: unknown key")
+
+
+def test_no_plugin_can_have_an_option_of_that_name():
+    assert set(StrategyCommonModel.model_fields) <= RESERVED_OPTIONS
+    assert set(SinkEntryModel.model_fields) <= RESERVED_OPTIONS | RESERVED_OPTIONS_OF[Sink]

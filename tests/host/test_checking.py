@@ -225,6 +225,28 @@ def test_reserved_names_are_refused_under_any_spelling():
     ]
 
 
+def test_the_pace_of_a_sink_belongs_to_the_host_and_that_of_a_source_to_the_source():
+    class Paced(Options):
+        pace: float = Field(default=1.0, description="How fast.")
+
+    class PacedSink(Sink[Paced]):
+        type_name = "paced"
+
+        def deliver(self, datapoint, checkpoint):
+            raise NotImplementedError
+
+    class PacedSource(Source[Paced]):
+        type_name = "paced"
+
+        def frames(self, skip):
+            return iter(())
+
+    assert component_faults("sink", PacedSink) == [
+        "class PacedSink has the option 'pace', which belongs to the host: call it something else"
+    ]
+    assert component_faults("source", PacedSource) == []
+
+
 def test_an_async_method_is_refused():
     async def evaluate(self, frame, prediction):
         return None
