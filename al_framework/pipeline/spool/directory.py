@@ -27,7 +27,7 @@ def prepare_directory(directory: Path, *, allow_network_disk: bool = False) -> N
 
     Raises:
         SpoolError: It is no directory, belongs to somebody else, is writable for others, or lies
-            on a network file system.
+            on a network file system; or the group files in it cannot be reached.
     """
     _make_durably(directory)
     status = directory.stat()
@@ -46,6 +46,11 @@ def prepare_directory(directory: Path, *, allow_network_disk: bool = False) -> N
     if not allow_network_disk:
         refuse_network_disk(directory)
     _make_durably(directory / "obj")
+    if not (directory / "obj").is_dir():
+        raise SpoolError(
+            f"spool '{directory}': '{directory / 'obj'}', where the group files are, is no"
+            " directory; restore it, or mount the disk that it is on"
+        )
 
 
 def require_spool(directory: Path) -> None:
@@ -73,6 +78,11 @@ class GroupFiles:
         self._root = directory / "obj"
         self._numbers = itertools.count()
         self._durable_hour = ""
+
+    @property
+    def are_reachable(self) -> bool:
+        """Whether there is a directory of group files at all."""
+        return self._root.is_dir()
 
     def path(self, file: str) -> Path:
         """Return the path of a group file, given as the index knows it."""

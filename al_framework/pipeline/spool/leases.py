@@ -125,7 +125,9 @@ class Deliveries(Agenda):
             values, _, _ = decode_meta(meta)
             return datapoint_from_dict(values, image=image)
         except CorruptItemError as exc:
-            if isinstance(exc.__cause__, OSError) and exc.__cause__.errno in NOT_OF_THE_FILE:
+            cause = exc.__cause__
+            lacks = isinstance(cause, OSError) and cause.errno in NOT_OF_THE_FILE
+            if lacks or not self._files.are_reachable:
                 raise SpoolError(f"spool '{self._files.directory}': {exc}") from exc
             raise
         except MemoryError:

@@ -117,3 +117,14 @@ def test_a_lack_of_memory_is_no_fault_of_the_datapoint(spool, monkeypatch):
 
     with pytest.raises(MemoryError):
         spool.deliveries.load(lease)
+
+
+def test_group_files_that_are_gone_for_a_while_cost_nothing(spool):
+    files, aside = spool.directory / "obj", spool.directory / "aside"
+    files.rename(aside)
+    lease = spool.deliveries.take("s1")
+    with pytest.raises(SpoolError, match="No such file or directory"):
+        spool.deliveries.load(lease)
+    aside.rename(files)
+
+    assert spool.deliveries.load(lease).item_id == lease.item_id

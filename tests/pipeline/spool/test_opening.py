@@ -4,6 +4,7 @@ import errno
 import json
 import logging
 import os
+import re
 import sqlite3
 
 import pytest
@@ -341,3 +342,26 @@ def test_closing_without_the_lock_leaves_no_connection(make_spool, candidate, mo
     with pytest.raises(SpoolError, match="it is not open"):
         spool.close()
     assert make_spool().stats().items == 1
+
+
+@pytest.mark.parametrize("instead", ["a file", "a link to a disk that is not there"])
+def test_group_files_that_cannot_be_reached_are_no_dead_letters(make_spool, candidate, instead):
+    make_spool().accept([candidate("1")])
+    make_spool.opened[-1].close()
+    files, aside = make_spool.directory / "obj", make_spool.directory.with_name("aside")
+    files.rename(aside)
+    if instead == "a file":
+        files.touch()
+    else:
+        files.symlink_to("/nowhere/obj")
+    text = (
+        f"spool '{make_spool.directory}': '{files}', where the group files are, is no directory;"
+        " restore it, or mount the disk that it is on"
+    )
+    with pytest.raises(SpoolError, match=re.escape(text)):
+        make_spool()
+
+    files.unlink()
+    files.symlink_to(aside)  # on another disk, say
+    spool = make_spool()
+    assert spool.deliveries.load(spool.deliveries.take("s1")).item_id == "item-1"
