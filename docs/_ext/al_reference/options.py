@@ -98,18 +98,20 @@ def _tables(model: type[BaseModel], path: str = "") -> str:
     parts = []
     for place, section in sections(model, path):
         heading = f"### `{place}`\n\n{sentence(section)}\n\n" if place else ""
-        parts.append(heading + _table(section))
+        parts.append(heading + _table(section, place))
     return "\n\n".join(parts)
 
 
-def _table(model: type[BaseModel]) -> str:
+def _table(model: type[BaseModel], path: str = "") -> str:
     schema = model.model_json_schema()
     definitions = schema.get("$defs", {})
     required = schema.get("required", ())
     rows = []
     for name, field in schema["properties"].items():
         words = type_words(field, definitions)
-        section = f"[section](#{name})" if words == "mapping" else _code(words)
+        place = f"{path}.{name}" if path else name
+        anchor = "".join(char for char in place if char.isalnum() or char in "_-")  # as MyST does
+        section = f"[section](#{anchor})" if words == "mapping" else _code(words)
         allowed = _ENTRIES.get(name, section)
         default = "required" if name in required else default_words(field)
         rows.append((name, allowed, default, field.get("description", "")))
