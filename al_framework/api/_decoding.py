@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import PIL.ImageFile
 
 _ORIENTATION = 0x0112
+_BAND_PIXELS = 1 << 20
 _TIFF_WIDTH, _TIFF_HEIGHT = 0x0100, 0x0101
 _OPENERS = {
     "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
@@ -87,13 +88,24 @@ def to_rgb(picture: "PIL.Image.Image") -> "PIL.Image.Image":
 
     What is RGB already is returned itself, and loaded by whoever reads its pixels.
     """
+    if picture.mode.startswith("I"):
+        picture = _high_bytes(picture)
+    if picture.mode == "P" and "transparency" in picture.info:
+        # Pillow warns when it drops the transparency of a palette.
+        picture = picture.copy()
+        del picture.info["transparency"]
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
+
+
+def _high_bytes(picture: "PIL.Image.Image") -> "PIL.Image.Image":
+    """Return a picture of 16 bits in eight: Pillow would clip them to 255."""
     import PIL.Image
 
-    if picture.mode.startswith("I"):
-        # Pillow clips 16 bits to 255; the high byte keeps the picture.
-        high = np.asarray(picture).astype(np.int64) >> 8
-        return PIL.Image.fromarray(high.clip(0, 255).astype(np.uint8)).convert("RGB")
-    if picture.mode == "P" and "transparency" in picture.info:
-        # Pillow warns when it drops the transparency of a palette at once.
-        picture = picture.convert("RGBA")
-    return picture if picture.mode == "RGB" else picture.convert("RGB")
+    width, height = picture.size
+    gray = PIL.Image.new("L", picture.size)
+    rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, rows):  # in bands: numpy's numbers take many times the memory
+        band = picture.crop((0, top, width, min(top + rows, height)))
+        high = (np.asarray(band) >> 8).clip(0, 255).astype(np.uint8)
+        gray.paste(PIL.Image.fromarray(high), (0, top))
+    return gray
