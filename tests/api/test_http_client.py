@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import traceback
 import zlib
 
 import pytest
@@ -256,29 +255,6 @@ def test_what_only_claims_to_be_packed_stays_as_it_is(server, client):
     assert client.send("GET", server.url).content == b"plain"
 
 
-class Everything(logging.Handler):
-    def __init__(self):
-        super().__init__(logging.DEBUG)
-        self.lines = []
-
-    def emit(self, record):
-        self.lines += [record.getMessage(), repr(record.__dict__)]
-
-
-def texts_of(error):
-    chain, waiting = [], [error]
-    while waiting:
-        exc = waiting.pop()
-        if exc is not None and exc not in chain:
-            chain.append(exc)
-            waiting += [exc.__cause__, exc.__context__]
-    for exc in chain:
-        yield from (str(exc), repr(exc), repr(exc.args), repr(vars(exc)))
-        found = traceback.TracebackException.from_exception(exc, capture_locals=True)
-        yield from (repr(f.locals) for f in found.stack if "al_framework" in f.filename)
-        yield "".join(traceback.format_exception(exc))
-
-
 @pytest.mark.parametrize(
     "answer",
     [
@@ -291,22 +267,16 @@ def texts_of(error):
         {"status": 400, "headers": {"broken header": SECRET}},
     ],
 )
-def test_secrets_appear_nowhere(server, make, answer):
-    everything, root = Everything(), logging.getLogger()
-    level = root.level
+def test_secrets_appear_nowhere(server, make, answer, texts_of, caplog):
     client = make(
         secret_headers={"Authorization": SecretStr(BEARER)},
         secret_query={"key": SecretStr(SECRET)},
         timeouts=Timeouts(read_s=0.2),
     )
-    root.addHandler(everything)
-    root.setLevel(logging.DEBUG)
-    try:
+    with caplog.at_level(logging.DEBUG):
         error = failure(client, server, **answer)
-    finally:
-        root.removeHandler(everything)
-        root.setLevel(level)
 
-    texts = [*everything.lines, *texts_of(error), repr(client), repr(vars(client))]
+    lines = [text for r in caplog.records for text in (r.getMessage(), repr(vars(r)))]
+    texts = [*lines, *texts_of(error), repr(client), repr(vars(client))]
     forms = (SECRET, requests.utils.quote(SECRET, safe=""), json.dumps(SECRET))
     assert [text for text in texts for form in forms if form in text] == []

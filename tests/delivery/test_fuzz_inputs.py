@@ -137,33 +137,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=6,
 )
-GOOD = {
-    "name": "x",
-    "source": {"type": "directory", "path": "frames"},
-    "active_learning": {
-        "enabled": True,
-        "persist_predictions": True,
-        "max_image_size": [1200, 1200],
-        "sampling_strategies": [
-            {
-                "name": "a",
-                "type": "close_to_threshold",
-                "threshold": 0.2,
-                "epsilon": 0.1,
-                "probability": 0.5,
-                "limits": [{"type": "minutely", "value": 10}],
-            }
-        ],
-        "batching_strategy": {"batches_name_prefix": "b", "recreation_interval": "daily"},
-    },
-    "sinks": [
-        {"type": "directory", "path": "collected"},
-        {"type": "roboflow", "api_key": "${KEY}", "project": "p"},
-        {"type": "webhook", "url": "https://x/", "secret": "file:secret"},
-    ],
-    "spool": {"path": ".al", "max_bytes": 1},
-    "limits": {"ledger": "redis", "redis_url": "redis://x"},
-}
+GOOD = json.loads((Path(__file__).parent / "children" / "configuration.json").read_text())
 
 
 def places(value, path=()):

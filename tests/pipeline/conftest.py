@@ -364,3 +364,12 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[object]:
 
     monkeypatch.setattr(PIL.ImageFile.ImageFile, "load", counted)
     return seen
+
+
+@pytest.fixture(params=["core", "fast"])
+def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra ``fast``, and with it."""
+    if request.param == "core":
+        monkeypatch.setattr("al_framework.pipeline.encoding.load_opencv", lambda: None)
+    else:
+        pytest.importorskip("cv2")

@@ -73,15 +73,6 @@ def decode(data: bytes) -> PIL.Image.Image:
         return opened
 
 
-@pytest.fixture(params=["core", "fast"])
-def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra ``fast``, and with it."""
-    if request.param == "core":
-        monkeypatch.setattr("al_framework.pipeline.encoding.load_opencv", lambda: None)
-    else:
-        pytest.importorskip("cv2")
-
-
 KINDS = {
     "baseline": save(picture()),
     "progressive": save(picture(), progressive=True),

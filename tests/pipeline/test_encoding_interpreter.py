@@ -12,15 +12,10 @@ from al_framework.api import Frame, Image, Unlabelled
 from al_framework.pipeline.encoding import EncodedFrame, EncodingRules, encode_frame
 from al_framework.testing.fakes import sample_pixels
 
-PLAIN = EncodingRules(max_image_size=None)
 
-
-def frame(value: Any, **options: Any) -> Frame:
-    return Frame(frame_id="frame-7", image=Image(value, **options))
-
-
-def encode(value: Any, rules: EncodingRules = PLAIN, **options: Any) -> EncodedFrame:
-    return encode_frame(frame(value, **options), Unlabelled(), rules)
+def encode(value: Any) -> EncodedFrame:
+    frame = Frame(frame_id="frame-7", image=Image(value))
+    return encode_frame(frame, Unlabelled(), EncodingRules(max_image_size=None))
 
 
 def decode(data: bytes) -> PIL.Image.Image:

@@ -17,26 +17,14 @@ PLAIN = EncodingRules(max_image_size=None)
 RGB = np.ascontiguousarray(sample_pixels(96, 64)[:, :, ::-1])
 
 
-def picture(mode: str = "RGB") -> PIL.Image.Image:
-    return PIL.Image.fromarray(RGB).convert(mode)
-
-
 def save(what: PIL.Image.Image, format_: str = "JPEG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     what.save(buffer, format_, **options)
     return buffer.getvalue()
 
 
-def exif_with(orientation: int = 1) -> PIL.Image.Exif:
-    exif = PIL.Image.Exif()
-    exif[0x0112] = orientation
-    exif[0x010F] = "ACME-CAMERA"
-    exif[0x8825] = {1: "52.5200N"}
-    return exif
-
-
-def frame(value: Any, **options: Any) -> Frame:
-    return Frame(frame_id="frame-7", image=Image(value, **options))
+def frame(value: Any) -> Frame:
+    return Frame(frame_id="frame-7", image=Image(value))
 
 
 def detections(size: tuple[int, int], boxes: Any = ((0.25, 0.25, 0.5, 0.5),)) -> Detections:
@@ -49,23 +37,14 @@ def detections(size: tuple[int, int], boxes: Any = ((0.25, 0.25, 0.5, 0.5),)) ->
     )
 
 
-def encode(value: Any, rules: EncodingRules = PLAIN, **options: Any) -> EncodedFrame:
-    return encode_frame(frame(value, **options), Unlabelled(), rules)
+def encode(value: Any, rules: EncodingRules) -> EncodedFrame:
+    return encode_frame(frame(value), Unlabelled(), rules)
 
 
 def decode(data: bytes) -> PIL.Image.Image:
     with PIL.Image.open(io.BytesIO(data)) as opened:
         opened.load()
         return opened
-
-
-@pytest.fixture(params=["core", "fast"])
-def codec(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra ``fast``, and with it."""
-    if request.param == "core":
-        monkeypatch.setattr("al_framework.pipeline.encoding.load_opencv", lambda: None)
-    else:
-        pytest.importorskip("cv2")
 
 
 @pytest.mark.usefixtures("codec")
@@ -111,7 +90,7 @@ class TestScaling:
 
     @pytest.mark.parametrize("limit", [(1080, 1920), (540, 960), (300, 300), (1000, 1777)])
     def test_scaled_decoding_looks_like_decoding_and_scaling(self, limit: Any) -> None:
-        data = save(picture().resize((3841, 2161)), quality=95)
+        data = save(PIL.Image.fromarray(RGB).resize((3841, 2161)), quality=95)
         encoded = encode(data, EncodingRules(max_image_size=limit))
 
         reference = decode(data).resize(encoded.image_size, PIL.Image.Resampling.LANCZOS)
@@ -132,7 +111,9 @@ class TestScaling:
     def test_a_jpeg_is_decoded_no_larger_than_it_has_to_be(
         self, loads: list[Any], orientation: int, limit: Any, decoded: Any
     ) -> None:
-        data = save(PIL.Image.new("RGB", (3840, 2160)), exif=exif_with(orientation))
+        exif = PIL.Image.Exif()
+        exif[0x0112] = orientation
+        data = save(PIL.Image.new("RGB", (3840, 2160)), exif=exif)
         encode(data, EncodingRules(max_image_size=limit))
 
         assert {decoded} == {entry.size for entry in loads}

@@ -1,6 +1,8 @@
 """Guided fuzzing of configuration files."""
 
 import contextlib
+import json
+from pathlib import Path
 
 from guided_json import json_bytes, keys_of
 
@@ -8,34 +10,7 @@ from al_framework.api import ConfigurationError
 from al_framework.config.loading import load_configuration, plugin_switches, read_document
 from al_framework.host import PluginHost
 
-CONFIGURATION = {
-    "name": "x",
-    "source": {"type": "directory", "path": "frames"},
-    "active_learning": {
-        "enabled": True,
-        "persist_predictions": True,
-        "max_image_size": [1200, 1200],
-        "sampling_strategies": [
-            {
-                "name": "a",
-                "type": "close_to_threshold",
-                "threshold": 0.2,
-                "epsilon": 0.1,
-                "probability": 0.5,
-                "limits": [{"type": "minutely", "value": 10}],
-            }
-        ],
-        "batching_strategy": {"batches_name_prefix": "b", "recreation_interval": "daily"},
-    },
-    "sinks": [
-        {"type": "directory", "path": "collected"},
-        {"type": "roboflow", "api_key": "${KEY}", "project": "p"},
-        {"type": "webhook", "url": "https://x/", "secret": "file:secret"},
-    ],
-    "spool": {"path": ".al", "max_bytes": 1},
-    "limits": {"ledger": "redis", "redis_url": "redis://x"},
-    "batch_time_zone": "UTC",
-}
+CONFIGURATION = json.loads(Path(__file__).with_name("configuration.json").read_text())
 YAML = b"""\
 # as people write it
 sources: [{name: cam, type: directory, path: 'frames'}]

@@ -1,14 +1,15 @@
 """A source that lists what it is told, and runs in which all is seen."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
 from al_framework.api import Crop, Frame, FrameKey, Image, Options, PredictionAdapter, Source
+from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.runner import BoundSource, Runner
-from al_framework.pipeline.spool import Candidate
+from al_framework.pipeline.spool import Candidate, Spool, SpoolLimits
 from al_framework.testing import sample_detections, sample_jpeg
 
 PICTURE = sample_jpeg()
@@ -115,6 +116,19 @@ class Run:
              for entry in group]
             for group in self.world.spool.groups
         ]  # fmt: skip
+
+
+@pytest.fixture
+def spool(world, tmp_path) -> Iterator[Spool]:
+    """A spool on disk, to take the place of the one in memory."""
+    with Spool(
+        tmp_path / "spool",
+        sinks=["local"],
+        ledger=SqliteLedger({}, scope="test"),
+        clock=world.clock,
+        limits=SpoolLimits(min_free_bytes=0),
+    ) as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import pytest
 
 from al_framework.api import FrameKey, Options, Verdict
 from al_framework.pipeline import runner as runner_module
-from al_framework.pipeline.limits.sqlite import SqliteLedger
 from al_framework.pipeline.runner import (
     GROUP_AGE_S,
     GROUP_ENTRIES,
@@ -15,7 +14,7 @@ from al_framework.pipeline.runner import (
     BoundSource,
     Runner,
 )
-from al_framework.pipeline.spool import Candidate, Spool, SpoolLimits
+from al_framework.pipeline.spool import Candidate
 from al_framework.testing import sample_jpeg
 
 PICTURE = sample_jpeg()
@@ -173,33 +172,24 @@ def test_flushing_nothing_asks_the_spool_nothing(world, yes, new_run):
     assert [] == run.groups
 
 
-def test_a_second_run_over_a_real_spool_takes_nothing_twice(world, listed, tmp_path):
+def test_a_second_run_over_a_real_spool_takes_nothing_twice(world, listed, spool):
     engine = world.engine({"a": odd_ones})
-    directory = tmp_path / "spool"
-    ledger = SqliteLedger({}, scope="test")
     pictures = {"5": b"no picture"}
-    with Spool(
-        directory,
-        sinks=["local"],
-        ledger=ledger,
-        clock=world.clock,
-        limits=SpoolLimits(min_free_bytes=0),
-    ) as spool:
-        engine._acceptor = spool
-        for _ in range(2):
-            Runner(
-                engine=engine,
-                predictor=None,
-                seen=spool.seen,
-                wait_for_room=lambda: False,
-                clock=world.clock,
-            ).run(
-                [BoundSource(name="cam", source=listed("1", "2", "5", pictures=pictures))],
-                stop=threading.Event(),
-                progress=lambda _: None,
-            )
-        counts = world.tally.counts({})
-        found = {name: spool.find(f"cam/{name}")[0].outcome for name in "125"}
+    engine._acceptor = spool
+    for _ in range(2):
+        Runner(
+            engine=engine,
+            predictor=None,
+            seen=spool.seen,
+            wait_for_room=lambda: False,
+            clock=world.clock,
+        ).run(
+            [BoundSource(name="cam", source=listed("1", "2", "5", pictures=pictures))],
+            stop=threading.Event(),
+            progress=lambda _: None,
+        )
+    counts = world.tally.counts({})
+    found = {name: spool.find(f"cam/{name}")[0].outcome for name in "125"}
 
     assert {"1": "accepted", "2": "not_selected", "5": "invalid_image"} == found
     assert (3, 3, 1) == (counts.offered, counts.skipped, counts.accepted)
@@ -207,54 +197,40 @@ def test_a_second_run_over_a_real_spool_takes_nothing_twice(world, listed, tmp_p
 
 @pytest.mark.parametrize(("again", "ends"), [(False, (1, 1)), (True, (2, 0))])
 def test_two_runs_at_the_same_time_take_a_frame_once_unless_told_otherwise(
-    world, listed, tmp_path, again, ends
+    world, listed, spool, again, ends
 ):
     engine = world.engine({"a": odd_ones})
-    with Spool(
-        tmp_path / "spool",
-        sinks=["local"],
-        ledger=SqliteLedger({}, scope="test"),
-        clock=world.clock,
-        limits=SpoolLimits(min_free_bytes=0),
-    ) as spool:
-        engine._acceptor = spool
+    engine._acceptor = spool
 
-        def run(*names):
-            Runner(
-                engine=engine,
-                predictor=None,
-                seen=None if again else spool.seen,
-                wait_for_room=lambda: False,
-                clock=world.clock,
-            ).run(
-                [BoundSource(name="cam", source=listed(*names))],
-                stop=threading.Event(),
-                progress=lambda _: None,
-            )
+    def run(*names):
+        Runner(
+            engine=engine,
+            predictor=None,
+            seen=None if again else spool.seen,
+            wait_for_room=lambda: False,
+            clock=world.clock,
+        ).run(
+            [BoundSource(name="cam", source=listed(*names))],
+            stop=threading.Event(),
+            progress=lambda _: None,
+        )
 
-        # The other run overtakes this one, which has both frames in hand.
-        run("1", "2", lambda: run("1", "2"))
-        counts = world.tally.counts({})
+    # The other run overtakes this one, which has both frames in hand.
+    run("1", "2", lambda: run("1", "2"))
+    counts = world.tally.counts({})
 
     assert ends == (counts.accepted, counts.dropped.get("seen_meanwhile", 0))
     assert (4, 2, 0) == (counts.offered, counts.not_selected, counts.queued)
 
 
 def test_a_rejection_with_numbers_of_numpy_is_written_to_a_real_spool(
-    world, listed, tmp_path, new_run
+    world, listed, spool, new_run
 ):
     engine = world.engine({"a": Verdict(match=np.bool_(False), utility=np.float32(0.5))})
-    with Spool(
-        tmp_path / "spool",
-        sinks=["local"],
-        ledger=SqliteLedger({}, scope="test"),
-        clock=world.clock,
-        limits=SpoolLimits(min_free_bytes=0),
-    ) as spool:
-        engine._acceptor = spool
-        run = new_run(engine)
-        run(listed("1"))
-        [found] = spool.find("cam/1")
+    engine._acceptor = spool
+    run = new_run(engine)
+    run(listed("1"))
+    [found] = spool.find("cam/1")
 
     assert "not_selected" == found.outcome
     assert found.detail["verdicts"][0]["match"] is False

@@ -1,14 +1,16 @@
 """Datapoints, sinks and what they collect, for the tests of `al_framework_local`."""
 
 import hashlib
+import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from al_framework.api import Datapoint, Decision, Detections, Prediction
+from al_framework.api import Datapoint, Decision, Detections, Prediction, RleMask
 from al_framework.testing.fakes import FakeCheckpoint, FakeClock, make_context, sample_jpeg
 from al_framework_local.page import write_page
 from al_framework_local.sink import DirectorySink
@@ -83,6 +85,28 @@ def sink(new_sink: Callable[..., DirectorySink]) -> DirectorySink:
     return started
 
 
+@dataclass(frozen=True)
+class Collected:
+    """What a sink has stored."""
+
+    path: Path
+
+    @property
+    def pictures(self) -> list[str]:
+        return sorted(path.name for path in (self.path / "images").iterdir())
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        text = (self.path / "manifest.jsonl").read_text()
+        assert text.endswith("\n") or not text
+        return [json.loads(line) for line in text.splitlines()]
+
+
+@pytest.fixture
+def collected(tmp_path: Path) -> Collected:
+    return Collected(tmp_path / "collected")
+
+
 @pytest.fixture
 def collect(
     sink: DirectorySink, datapoint: Callable[..., Datapoint]
@@ -112,6 +136,14 @@ def make_boxes(*rows: tuple[float, float, float, float, float, str], **more: Any
 def boxes() -> Callable[..., Detections]:
     """The factory of detections, from rows of corners, confidence and class."""
     return make_boxes
+
+
+@pytest.fixture
+def ring() -> RleMask:
+    """An ellipse with a hole, as large as the pictures."""
+    y, x = np.mgrid[:48, :64]
+    distance = ((x - 30) / 20) ** 2 + ((y - 24) / 15) ** 2
+    return RleMask.from_array((distance < 1) & (distance > 0.2))
 
 
 @pytest.fixture

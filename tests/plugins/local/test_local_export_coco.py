@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from al_framework.api import Classification, Keypoints, RleMask, Unlabelled
+from al_framework.api import Classification, Keypoints, Unlabelled
 from al_framework_local.commands import export
 
 with warnings.catch_warnings():
@@ -20,12 +20,6 @@ with warnings.catch_warnings():
 pycocotools_coco = pytest.importorskip("pycocotools.coco")
 SIZE = (64, 48)
 THIRD = 1 / 3
-
-
-def ellipse(*, hole: bool = False) -> RleMask:
-    y, x = np.mgrid[: SIZE[1], : SIZE[0]]
-    distance = ((x - 30) / 20) ** 2 + ((y - 24) / 15) ** 2
-    return RleMask.from_array((distance < 1) & ((distance > 0.2) if hole else True))
 
 
 def run(base: Path, *arguments: str) -> Result:
@@ -104,24 +98,23 @@ def test_coco_polygons_come_back(tmp_path, collect, boxes):
     assert straight["segmentation"] == []
 
 
-def test_coco_masks_come_back_pixel_for_pixel(tmp_path, collect, boxes):
-    mask = ellipse(hole=True)
+def test_coco_masks_come_back_pixel_for_pixel(tmp_path, collect, boxes, ring):
     names = collect(
-        boxes((10, 9, 50, 39, 0.5, "ring"), (0, 0, 9, 9, 0.5, "box"), masks=(mask, None))
+        boxes((10, 9, 50, 39, 0.5, "ring"), (0, 0, 9, 9, 0.5, "box"), masks=(ring, None))
     )
     run(tmp_path, "--format", "coco")
     output = tmp_path / "collected" / "coco"
     coco = load_coco(output)
-    ring, box = coco.loadAnns([1, 2])
+    first, box = coco.loadAnns([1, 2])
     dataset = sv.DetectionDataset.from_coco(
         str(output / "images"), str(output / "annotations.json"), force_masks=True
     )
 
-    assert np.array_equal(mask.to_array(), mask_of(coco, ring))
-    assert mask.to_array().sum() == ring["area"]
-    assert (box["segmentation"], box["area"], ring["iscrowd"]) == ([], 81, 0)
+    assert np.array_equal(ring.to_array(), mask_of(coco, first))
+    assert ring.to_array().sum() == first["area"]
+    assert (box["segmentation"], box["area"], first["iscrowd"]) == ([], 81, 0)
     assert np.array_equal(
-        mask.to_array(), dataset.annotations[next(iter(dataset.annotations))].mask[0]
+        ring.to_array(), dataset.annotations[next(iter(dataset.annotations))].mask[0]
     )
     assert names
 

@@ -19,12 +19,6 @@ SIZE = (64, 48)
 THIRD = 1 / 3
 
 
-def ellipse(*, hole: bool = False) -> RleMask:
-    y, x = np.mgrid[: SIZE[1], : SIZE[0]]
-    distance = ((x - 30) / 20) ** 2 + ((y - 24) / 15) ** 2
-    return RleMask.from_array((distance < 1) & ((distance > 0.2) if hole else True))
-
-
 def run(base: Path, *arguments: str) -> Result:
     return CliRunner().invoke(export, [str(base / "collected"), *arguments])
 
@@ -56,7 +50,7 @@ def test_supervision_reads_yolo_boxes_clipped_to_the_picture(tmp_path, collect, 
     assert {Path(name).with_suffix(".txt").name for name in names[:2]} == labels
 
 
-def test_supervision_reads_yolo_polygons_and_masks(tmp_path, collect, boxes):
+def test_supervision_reads_yolo_polygons_and_masks(tmp_path, collect, boxes, ring):
     triangle = np.array([[10.0, 0.0], [50.0, 5.0], [30.0, 40.0]])
     parts = (
         np.array([[2.0, 2], [20, 2], [20, 20], [2, 20]]),
@@ -69,7 +63,7 @@ def test_supervision_reads_yolo_polygons_and_masks(tmp_path, collect, boxes):
         boxes(
             (10, 9, 50, 39, 0.5, "ring"),
             (4, 4, 14, 14, 0.5, "box"),
-            masks=(ellipse(hole=True), None),
+            masks=(ring, None),
         ),
         boxes((4, 4, 14, 14, 0.5, "box"), masks=(RleMask(size=SIZE, counts=(64 * 48,)),)),
     )
@@ -85,7 +79,7 @@ def test_supervision_reads_yolo_polygons_and_masks(tmp_path, collect, boxes):
     square[4:14, 4:14] = True
     assert overlap(loaded[names[0]].mask[1], two) > 0.8
     assert overlap(loaded[names[1]].mask[1], square) > 0.8
-    assert overlap(loaded[names[1]].mask[0], ellipse(hole=True).to_array()) > 0.8
+    assert overlap(loaded[names[1]].mask[0], ring.to_array()) > 0.8
     assert overlap(loaded[names[2]].mask[0], square) > 0.8
     np.testing.assert_allclose(loaded[names[0]].xyxy[0], [10, 0, 50, 40], atol=1e-4)
 

@@ -1,6 +1,5 @@
 """The directory sink stores each datapoint once, whatever crashes or runs beside it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -30,16 +29,6 @@ def deliver(sink, datapoint):
     return sink.deliver(datapoint, FakeCheckpoint())
 
 
-def pictures(base: Path) -> list[str]:
-    return sorted(path.name for path in (base / "collected" / "images").iterdir())
-
-
-def lines(base: Path) -> list[dict[str, object]]:
-    text = (base / "collected" / "manifest.jsonl").read_text()
-    assert text.endswith("\n") or not text
-    return [json.loads(line) for line in text.splitlines()]
-
-
 def test_the_plugin_registers_its_components():
     assert tuple(al_framework_local.al_register_sources()) == (DirectorySource,)
     assert tuple(al_framework_local.al_register_sinks()) == (DirectorySink, NullSink)
@@ -66,7 +55,7 @@ def test_a_delivered_picture_is_stored_listed_and_linked(tmp_path, sink, datapoi
     assert sink.location == str(tmp_path / "collected")
 
 
-def test_the_manifest_keeps_everything(tmp_path, sink, datapoint):
+def test_the_manifest_keeps_everything(collected, sink, datapoint):
     found = Detections(
         xyxy=np.array([[0.1, 1 / 3, 30.0, 40.0]]),
         confidence=np.array([0.1 + 0.2]),
@@ -76,7 +65,7 @@ def test_the_manifest_keeps_everything(tmp_path, sink, datapoint):
     )
     point = datapoint(prediction=found)
     deliver(sink, point)
-    (line,) = lines(tmp_path)
+    (line,) = collected.lines
     again = datapoint_from_dict(line, image=point.image)
 
     assert datapoint_to_dict(point) == datapoint_to_dict(again)
@@ -85,7 +74,7 @@ def test_the_manifest_keeps_everything(tmp_path, sink, datapoint):
 
 
 def test_the_same_datapoint_or_picture_is_a_duplicate_in_later_runs_too(
-    tmp_path, sink, new_sink, datapoint
+    collected, sink, new_sink, datapoint
 ):
     first = deliver(sink, datapoint(1))
     expected = Receipt(status="duplicate", remote_id=first.remote_id, url=first.url)
@@ -96,12 +85,12 @@ def test_the_same_datapoint_or_picture_is_a_duplicate_in_later_runs_too(
         assert expected == deliver(again, datapoint(1))
         assert expected == deliver(again, datapoint(1, item_id="other", frame_id="cam/x.png"))
         assert expected == deliver(again, datapoint(1, image=sample_jpeg(seed=99)))
-    assert [first.remote_id] == pictures(tmp_path)
-    assert len(lines(tmp_path)) == 1
+    assert [first.remote_id] == collected.pictures
+    assert len(collected.lines) == 1
 
 
 def test_what_another_process_appended_meanwhile_is_a_duplicate(
-    tmp_path, sink, new_sink, datapoint
+    collected, sink, new_sink, datapoint
 ):
     other = new_sink()
     other.start()
@@ -109,11 +98,11 @@ def test_what_another_process_appended_meanwhile_is_a_duplicate(
 
     assert deliver(sink, datapoint(1)).status == "duplicate"
     assert deliver(sink, datapoint(2)).status == "created"
-    assert len(lines(tmp_path)) == 2
+    assert len(collected.lines) == 2
 
 
 def test_one_that_another_process_publishes_while_we_write_ours_is_a_duplicate(
-    tmp_path, sink, new_sink, datapoint, monkeypatch
+    collected, sink, new_sink, datapoint, monkeypatch
 ):
     other = new_sink()
     other.start()
@@ -126,11 +115,11 @@ def test_one_that_another_process_publishes_while_we_write_ours_is_a_duplicate(
     monkeypatch.setattr("al_framework_local.sink.create_file", race)
 
     assert deliver(sink, datapoint(1)).status == "duplicate"
-    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 1
+    assert len(collected.lines) == len(collected.pictures) == 1
 
 
 def test_a_crash_between_picture_and_line_leaves_one_of_each_after_the_retry(
-    tmp_path, sink, new_sink, datapoint, monkeypatch
+    collected, sink, new_sink, datapoint, monkeypatch
 ):
     class KilledError(BaseException):
         pass
@@ -142,19 +131,19 @@ def test_a_crash_between_picture_and_line_leaves_one_of_each_after_the_retry(
     with pytest.raises(KilledError):
         deliver(sink, datapoint())
 
-    assert len(pictures(tmp_path)) == 1
-    assert lines(tmp_path) == []
+    assert len(collected.pictures) == 1
+    assert collected.lines == []
 
     monkeypatch.undo()
     restarted = new_sink()
     restarted.start()
 
     assert deliver(restarted, datapoint()).status == "created"
-    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 1
+    assert len(collected.lines) == len(collected.pictures) == 1
 
 
 def test_a_crash_in_the_middle_of_the_line_leaves_one_line_after_the_retry(
-    tmp_path, sink, datapoint, monkeypatch
+    collected, sink, datapoint, monkeypatch
 ):
     def kill(descriptor: int, data: bytes) -> None:
         os.write(descriptor, data[:30])
@@ -166,12 +155,12 @@ def test_a_crash_in_the_middle_of_the_line_leaves_one_line_after_the_retry(
     monkeypatch.undo()
 
     assert deliver(sink, datapoint()).status == "created"
-    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 1
+    assert len(collected.lines) == len(collected.pictures) == 1
 
 
-def test_a_torn_last_line_is_cut_off_at_the_start(tmp_path, sink, new_sink, datapoint, caplog):
+def test_a_torn_last_line_is_cut_off_at_the_start(collected, sink, new_sink, datapoint, caplog):
     deliver(sink, datapoint(1))
-    path = tmp_path / "collected" / "manifest.jsonl"
+    path = collected.path / "manifest.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole + whole[: len(whole) // 2])
     restarted = new_sink()
@@ -183,12 +172,12 @@ def test_a_torn_last_line_is_cut_off_at_the_start(tmp_path, sink, new_sink, data
         in caplog.text
     )
     assert deliver(restarted, datapoint(2)).status == "created"
-    assert len(lines(tmp_path)) == 2
+    assert len(collected.lines) == 2
 
 
-def test_a_whole_last_line_without_newline_gets_one(tmp_path, sink, new_sink, datapoint):
+def test_a_whole_last_line_without_newline_gets_one(collected, sink, new_sink, datapoint):
     deliver(sink, datapoint(1))
-    path = tmp_path / "collected" / "manifest.jsonl"
+    path = collected.path / "manifest.jsonl"
     whole = path.read_bytes()
     path.write_bytes(whole.removesuffix(b"\n"))
     restarted = new_sink()
@@ -197,7 +186,7 @@ def test_a_whole_last_line_without_newline_gets_one(tmp_path, sink, new_sink, da
     assert whole == path.read_bytes()
     assert deliver(restarted, datapoint(1)).status == "duplicate"
     assert deliver(restarted, datapoint(2)).status == "created"
-    assert len(lines(tmp_path)) == 2
+    assert len(collected.lines) == 2
 
 
 def test_lines_that_cannot_be_read_are_left_and_named(tmp_path, sink, new_sink, datapoint, caplog):
@@ -227,7 +216,7 @@ def test_a_manifest_that_somebody_replaced_is_read_anew(tmp_path, sink, datapoin
     assert deliver(sink, datapoint(1)).status == "created"
 
 
-def test_two_pictures_whose_keys_begin_alike_have_two_names(tmp_path, sink, datapoint):
+def test_two_pictures_whose_keys_begin_alike_have_two_names(collected, sink, datapoint):
     keys = ["0" * 63 + "1", "0" * 63 + "2"]
     names = [
         deliver(
@@ -237,22 +226,22 @@ def test_two_pictures_whose_keys_begin_alike_have_two_names(tmp_path, sink, data
     ]
 
     assert names == ["a-00000000.jpg", f"a-{keys[1]}.jpg"]
-    assert sorted(names) == pictures(tmp_path)
+    assert sorted(names) == collected.pictures
 
 
 @pytest.mark.parametrize(
     "frame_id",
     ["../../../etc/passwd", "/etc/passwd", "..", "", "a\x00b", "x" * 5000, "\udcff", "a/<b>.jpg"],
 )
-def test_hostile_frame_ids_stay_in_the_directory(tmp_path, sink, datapoint, frame_id):
+def test_hostile_frame_ids_stay_in_the_directory(tmp_path, collected, sink, datapoint, frame_id):
     receipt = deliver(sink, datapoint(frame_id=frame_id))
 
-    assert [receipt.remote_id] == pictures(tmp_path)
-    assert [frame_id] == [line["frame_id"] for line in lines(tmp_path)]
+    assert [receipt.remote_id] == collected.pictures
+    assert [frame_id] == [line["frame_id"] for line in collected.lines]
     assert [tmp_path / "collected"] == list(tmp_path.iterdir())
 
 
-def test_eight_threads_store_every_picture_once(tmp_path, sink, datapoint):
+def test_eight_threads_store_every_picture_once(collected, sink, datapoint):
     points = [datapoint(number) for number in range(12)]
     statuses: list[str] = []
     gate = threading.Barrier(8)
@@ -269,11 +258,11 @@ def test_eight_threads_store_every_picture_once(tmp_path, sink, datapoint):
 
     assert statuses.count("created") == 12
     assert statuses.count("duplicate") == 7 * 12
-    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 12
-    assert {point.item_id for point in points} == {line["item_id"] for line in lines(tmp_path)}
+    assert len(collected.lines) == len(collected.pictures) == 12
+    assert {point.item_id for point in points} == {line["item_id"] for line in collected.lines}
 
 
-def test_two_processes_store_every_picture_once(tmp_path):
+def test_two_processes_store_every_picture_once(tmp_path, collected):
     code = """
 import sys
 from pathlib import Path
@@ -289,10 +278,10 @@ print(sum(sink.deliver(make_datapoint(n), FakeCheckpoint()).status == "created" 
     created = [int(child.communicate(timeout=120)[0]) for child in children]
 
     assert sum(created) == 9
-    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 9
+    assert len(collected.lines) == len(collected.pictures) == 9
 
 
-def test_a_number_that_json_cannot_express_is_permanent(tmp_path, sink, datapoint):
+def test_a_number_that_json_cannot_express_is_permanent(collected, sink, datapoint):
     with pytest.raises(
         PermanentSinkError,
         match=r"^sink 'store': the datapoint 'item-1' of frame 'cam/img_1.png' cannot be written "
@@ -300,18 +289,18 @@ def test_a_number_that_json_cannot_express_is_permanent(tmp_path, sink, datapoin
     ):
         deliver(sink, datapoint(utility=float("nan")))
 
-    assert lines(tmp_path) == []
+    assert collected.lines == []
 
 
-def test_old_partial_files_are_removed_at_the_start_and_young_ones_are_not(tmp_path, new_sink):
-    images = tmp_path / "collected" / "images"
+def test_old_partial_files_are_removed_at_the_start_and_young_ones_are_not(collected, new_sink):
+    images = collected.path / "images"
     images.mkdir(parents=True)
     for name, age in ((".old.partial", 4000), (".young.partial", 60)):
         (images / name).write_bytes(b"x")
         os.utime(images / name, (1_700_000_000 - age, 1_700_000_000 - age))
     new_sink(clock=FakeClock(1_700_000_000)).start()
 
-    assert pictures(tmp_path) == [".young.partial"]
+    assert collected.pictures == [".young.partial"]
 
 
 def test_close_is_safe_without_start_and_twice(new_sink):

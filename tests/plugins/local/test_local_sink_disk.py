@@ -1,10 +1,8 @@
 """What a disk refuses is told by kind, and leaves whole files only."""
 
 import errno
-import json
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,16 +15,6 @@ def deliver(sink, datapoint):
     return sink.deliver(datapoint, FakeCheckpoint())
 
 
-def pictures(base: Path) -> list[str]:
-    return sorted(path.name for path in (base / "collected" / "images").iterdir())
-
-
-def lines(base: Path) -> list[dict[str, object]]:
-    text = (base / "collected" / "manifest.jsonl").read_text()
-    assert text.endswith("\n") or not text
-    return [json.loads(line) for line in text.splitlines()]
-
-
 def failing(number: int):
     def fail(*_args: object, **_kwargs: object) -> None:
         raise OSError(number, os.strerror(number))
@@ -36,10 +24,10 @@ def failing(number: int):
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_transient_and_leaves_nothing_behind(
-    tmp_path, sink, datapoint, monkeypatch, number
+    collected, sink, datapoint, monkeypatch, number
 ):
     deliver(sink, datapoint(1))
-    before = lines(tmp_path), pictures(tmp_path)
+    before = collected.lines, collected.pictures
     monkeypatch.setattr(os, "write", failing(number))
     with pytest.raises(
         TransientSinkError,
@@ -49,12 +37,12 @@ def test_a_full_disk_is_transient_and_leaves_nothing_behind(
         deliver(sink, datapoint(2))
     monkeypatch.undo()
 
-    assert before == (lines(tmp_path), pictures(tmp_path))
+    assert before == (collected.lines, collected.pictures)
     assert deliver(sink, datapoint(2)).status == "created"
 
 
 def test_a_disk_that_fills_up_within_the_line_leaves_whole_lines(
-    tmp_path, sink, datapoint, monkeypatch
+    collected, sink, datapoint, monkeypatch
 ):
     deliver(sink, datapoint(1))
     real = os.write
@@ -73,9 +61,9 @@ def test_a_disk_that_fills_up_within_the_line_leaves_whole_lines(
         deliver(sink, datapoint(2))
     monkeypatch.undo()
 
-    assert len(lines(tmp_path)) == 1
+    assert len(collected.lines) == 1
     assert deliver(sink, datapoint(2)).status == "created"
-    assert len(lines(tmp_path)) == len(pictures(tmp_path)) == 2
+    assert len(collected.lines) == len(collected.pictures) == 2
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EPERM])

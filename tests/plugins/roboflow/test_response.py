@@ -1,6 +1,8 @@
 """A document of Roboflow becomes a prediction, by its type or its shape."""
 
+import json
 import math
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -16,17 +18,8 @@ BOX = {"x": 20.3, "y": 10.1, "width": 7.7, "height": 3.3}
 ENTRY = {**BOX, "confidence": 0.5, "class": "cup", "class_id": 1, "detection_id": "d-1"}
 POINTS = [{"x": 1, "y": 2.5}, {"x": 10, "y": 2.5}, {"x": 10, "y": 20}]
 NOSE = {"x": 3.5, "y": 4.5, "confidence": 0.75, "class_id": 0, "class": "nose"}
-MULTI_CLASS = {
-    "image": IMAGE,
-    "top": "cat",
-    "confidence": 0.6,
-    "predictions": [{"class": "cat", "class_id": 0, "confidence": 0.55}],
-}
-MULTI_LABEL = {
-    "image": IMAGE,
-    "predictions": {"cat": {"confidence": 0.6, "class_id": 0}, "dog": {"confidence": 0.25}},
-    "predicted_classes": ["cat"],
-}
+CLASSIFICATIONS = json.loads(Path(__file__).with_name("classifications.json").read_text())
+MULTI_CLASS, MULTI_LABEL = CLASSIFICATIONS["multi-class"], CLASSIFICATIONS["multi-label"]
 STUB = {"is_stub": True, "model_id": "stub/0", "task_type": "object-detection", "time": 0.1}
 
 

@@ -1,7 +1,9 @@
 """A document that cannot be read is refused with the place of its fault."""
 
 import copy
+import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -11,17 +13,8 @@ IMAGE = {"width": 64, "height": 48}
 BOX = {"x": 20.3, "y": 10.1, "width": 7.7, "height": 3.3}
 ENTRY = {**BOX, "confidence": 0.5, "class": "cup", "class_id": 1, "detection_id": "d-1"}
 NOSE = {"x": 3.5, "y": 4.5, "confidence": 0.75, "class_id": 0, "class": "nose"}
-MULTI_CLASS = {
-    "image": IMAGE,
-    "top": "cat",
-    "confidence": 0.6,
-    "predictions": [{"class": "cat", "class_id": 0, "confidence": 0.55}],
-}
-MULTI_LABEL = {
-    "image": IMAGE,
-    "predictions": {"cat": {"confidence": 0.6, "class_id": 0}, "dog": {"confidence": 0.25}},
-    "predicted_classes": ["cat"],
-}
+CLASSIFICATIONS = json.loads(Path(__file__).with_name("classifications.json").read_text())
+MULTI_CLASS, MULTI_LABEL = CLASSIFICATIONS["multi-class"], CLASSIFICATIONS["multi-label"]
 
 
 def document(*entries, **more):

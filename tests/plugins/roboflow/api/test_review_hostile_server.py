@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import traceback
 
 import pydantic
 import pytest
@@ -34,20 +33,6 @@ def sink(server, tmp_path):
     made.close()
 
 
-def said(error):
-    """What an error, all that led to it, and the variables of our own frames say."""
-    chain, waiting = [], [error]
-    while waiting:
-        exc = waiting.pop()
-        if exc is not None and exc not in chain:
-            chain.append(exc)
-            waiting += [exc.__cause__, exc.__context__]
-    for exc in chain:
-        found = traceback.TracebackException.from_exception(exc, capture_locals=True)
-        ours = [repr(f.locals) for f in found.stack if "al_framework_roboflow" in f.filename]
-        yield from (str(exc), *ours)
-
-
 def upload(client, **changes):
     given = {"name": "n.jpg", "batch": "b", **changes}
     return client.upload("ds", b"x", **given)
@@ -62,13 +47,13 @@ def upload(client, **changes):
         ({"success": True, "id": f"{SECRET} "}, upload),
     ],
 )
-def test_an_answer_that_repeats_the_key_is_shown_nowhere(server, client, answer, ask):
+def test_an_answer_that_repeats_the_key_is_shown_nowhere(server, client, answer, ask, texts_of):
     server.say(answer)
 
     with pytest.raises(RoboflowApiError, match="the answer 200 holds") as caught:
         ask(client)
 
-    assert [text for text in said(caught.value) if SECRET in text] == []
+    assert [text for text in texts_of(caught.value) if SECRET in text] == []
 
 
 @pytest.mark.parametrize(
@@ -156,7 +141,7 @@ def test_a_batch_can_be_counted_after_the_workspace_was_renamed(server, sink):
 
 
 @pytest.mark.parametrize("host", ["a..b", "a" * 70 + ".x"])
-def test_a_host_that_is_none_is_a_fault_of_the_configuration_and_shows_no_key(host):
+def test_a_host_that_is_none_is_a_fault_of_the_configuration_and_shows_no_key(host, texts_of):
     client = RoboflowClient(api_key=SecretStr(SECRET), api_url=f"http://{host}")
 
     with pytest.raises(
@@ -165,7 +150,7 @@ def test_a_host_that_is_none_is_a_fault_of_the_configuration_and_shows_no_key(ho
         client.workspace()
 
     assert caught.value.kind == "configuration"
-    assert [text for text in said(caught.value) if SECRET in text] == []
+    assert [text for text in texts_of(caught.value) if SECRET in text] == []
 
 
 @pytest.mark.parametrize("name", ["\ud800", "a\nb", "\x00"])

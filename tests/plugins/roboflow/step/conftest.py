@@ -1,7 +1,10 @@
 """A collector that only remembers, and the step that offers to it."""
 
+import json
 import threading
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from al_framework.api import Counts, Ticket
@@ -10,6 +13,7 @@ from al_framework_roboflow.pool import CollectorPool
 from al_framework_roboflow.step import ActiveLearningDataCollector
 
 HANG_S = 20.0
+SECRET = "rf_abcdefgh12345678"
 
 
 class FakeCollector:
@@ -50,6 +54,23 @@ class Workshop:
             raise self.fault
         self.made.append(FakeCollector(document))
         return self.made[-1]
+
+
+@pytest.fixture
+def arguments():
+    """The factory of the arguments of a call: one picture and its box, but for what changes."""
+    box = json.loads(Path(__file__).with_name("box.json").read_text())
+
+    def make(**changes):
+        return {
+            "image": np.zeros((50, 100, 3), dtype=np.uint8),
+            "predictions": [box],
+            "target_dataset": "my-project",
+            "api_key": SECRET,
+            **changes,
+        }
+
+    return make
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """The step offers what a workflow hands it, element by element, and says what became of each."""
 
 import copy
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,32 +12,14 @@ from al_framework.api import ConfigurationError, Crop, Fault, Ticket
 from al_framework_roboflow.step import StepResult
 
 SECRET = "rf_abcdefgh12345678"
-ENTRY = {
-    "x": 50.0,
-    "y": 20.0,
-    "width": 20.0,
-    "height": 10.0,
-    "confidence": 0.5,
-    "class": "cat",
-    "class_id": 0,
-}
+BOX = json.loads(Path(__file__).with_name("box.json").read_text())
 
 
 def array(width=100, height=50):
     return np.zeros((height, width, 3), dtype=np.uint8)
 
 
-def arguments(**changes):
-    return {
-        "image": array(),
-        "predictions": [ENTRY],
-        "target_dataset": "my-project",
-        "api_key": SECRET,
-        **changes,
-    }
-
-
-def test_an_element_is_offered_with_its_model_and_its_document(step, workshop):
+def test_an_element_is_offered_with_its_model_and_its_document(step, workshop, arguments):
     pixels = array()
 
     results = step.run(**arguments(image=pixels))
@@ -53,7 +37,7 @@ def test_an_element_is_offered_with_its_model_and_its_document(step, workshop):
     assert offer["image"] is pixels
     assert offer == {
         "image": pixels,
-        "prediction": {"predictions": [ENTRY], "image": {"width": 100, "height": 50}},
+        "prediction": {"predictions": [BOX], "image": {"width": 100, "height": 50}},
         "prediction_type": "object-detection",
         "model_id": "my-project/workflows",
         "parent": None,
@@ -61,7 +45,7 @@ def test_an_element_is_offered_with_its_model_and_its_document(step, workshop):
     }
 
 
-def test_a_crop_is_offered_with_its_parent(step, workshop):
+def test_a_crop_is_offered_with_its_parent(step, workshop, arguments):
     crop = {
         "type": "numpy_object",
         "value": array(10, 8),
@@ -86,7 +70,7 @@ def test_a_crop_is_offered_with_its_parent(step, workshop):
     assert offer["prediction_type"] == "classification"
 
 
-def test_a_classification_keeps_its_confidences(step, workshop):
+def test_a_classification_keeps_its_confidences(step, workshop, arguments):
     document = {
         "image": {"width": 100, "height": 50},
         "predictions": [{"class": "cat", "confidence": 0.8}],
@@ -99,11 +83,11 @@ def test_a_classification_keeps_its_confidences(step, workshop):
     assert workshop.made[0].submitted[0]["prediction"] is document
 
 
-def test_one_bad_element_leaves_its_neighbours_alone(step, workshop):
+def test_one_bad_element_leaves_its_neighbours_alone(step, workshop, arguments):
     results = step.run(
         **arguments(
             image=[array(), {"type": "url", "value": "http://a/b.jpg"}, array(), array()],
-            predictions=[[ENTRY], [ENTRY], 3, [ENTRY]],
+            predictions=[[BOX], [BOX], 3, [BOX]],
         )
     )
 
@@ -125,9 +109,9 @@ class Explosive:
         return [["no", "number"]]
 
 
-def test_whatever_an_element_holds_the_step_goes_on(step):
+def test_whatever_an_element_holds_the_step_goes_on(step, arguments):
     [result, good] = step.run(
-        **arguments(image=[array(), array()], predictions=[Explosive(), [ENTRY]])
+        **arguments(image=[array(), array()], predictions=[Explosive(), [BOX]])
     )
 
     assert result.status == "invalid"
@@ -135,8 +119,8 @@ def test_whatever_an_element_holds_the_step_goes_on(step):
     assert good.status == "accepted"
 
 
-def test_positions_that_are_not_filled_are_errors(step):
-    results = step.run(**arguments(image=[array()], predictions=[[ENTRY], [ENTRY]]))
+def test_positions_that_are_not_filled_are_errors(step, arguments):
+    results = step.run(**arguments(image=[array()], predictions=[[BOX], [BOX]]))
 
     assert [one.status for one in results] == ["accepted", "invalid"]
     assert results[1].message.startswith("step 'collect': there are 1 images, 2 predictions")
@@ -154,7 +138,7 @@ def test_positions_that_are_not_filled_are_errors(step):
         ({"active_learning_configuration": {"enabled": False, "x": 1}}, 1),
     ],
 )
-def test_a_step_that_is_switched_off_reads_nothing(step, workshop, changes, count):
+def test_a_step_that_is_switched_off_reads_nothing(step, workshop, changes, count, arguments):
     results = step.run(**arguments(**changes))
 
     assert [(one.status, one.error_status) for one in results] == [("disabled", False)] * count
@@ -166,12 +150,12 @@ def test_a_step_that_is_switched_off_reads_nothing(step, workshop, changes, coun
 
 
 @pytest.mark.parametrize("off", [False, None, np.False_])
-def test_a_switch_that_is_not_set_changes_nothing(step, off):
+def test_a_switch_that_is_not_set_changes_nothing(step, off, arguments):
     assert step.run(**arguments(disable_active_learning=off))[0].status == "accepted"
 
 
 @pytest.mark.parametrize("key", [None, "", SecretStr("")])
-def test_without_a_key_every_element_says_so(step, workshop, key):
+def test_without_a_key_every_element_says_so(step, workshop, key, arguments):
     results = step.run(**arguments(image=[array(), array()], predictions=None, api_key=key))
 
     assert [one.status for one in results] == ["no_api_key"] * 2
@@ -182,7 +166,7 @@ def test_without_a_key_every_element_says_so(step, workshop, key):
     )
 
 
-def test_the_datasets_own_key_comes_before_the_requests(step, workshop):
+def test_the_datasets_own_key_comes_before_the_requests(step, workshop, arguments):
     step.run(**arguments(target_dataset_api_key=SecretStr("own"), api_key=SECRET))
     step.run(**arguments(target_dataset_api_key="$inputs.key", inputs={"key": "other"}))
     step.run(**arguments(target_dataset_api_key=None))
@@ -193,7 +177,7 @@ def test_the_datasets_own_key_comes_before_the_requests(step, workshop):
     assert keys == ["own", "other", SECRET, "$ecret"]
 
 
-def test_every_argument_may_refer_to_an_input(step, workshop):
+def test_every_argument_may_refer_to_an_input(step, workshop, arguments):
     step.run(
         **arguments(
             target_dataset="$inputs.where",
@@ -238,7 +222,9 @@ def test_every_argument_may_refer_to_an_input(step, workshop):
         ({"active_learning_configuration": [1]}, "the configuration is of type 'list'"),
     ],
 )
-def test_a_call_that_cannot_be_served_says_why_for_every_element(step, workshop, changes, message):
+def test_a_call_that_cannot_be_served_says_why_for_every_element(
+    step, workshop, changes, message, arguments
+):
     results = step.run(**arguments(image=[array(), array()], predictions=None, **changes))
 
     assert [(one.status, one.error_status) for one in results] == [("error", True)] * 2
@@ -247,7 +233,9 @@ def test_a_call_that_cannot_be_served_says_why_for_every_element(step, workshop,
     assert workshop.attempts == 0
 
 
-def test_a_faulty_configuration_is_an_error_and_never_an_exception(step, workshop, caplog):
+def test_a_faulty_configuration_is_an_error_and_never_an_exception(
+    step, workshop, caplog, arguments
+):
     workshop.fault = ConfigurationError([Fault(path="active_learning.tags", message="is bad")])
     calls = [step.run(**arguments(active_learning_configuration={"tags": 3})) for _ in range(3)]
 
@@ -292,7 +280,9 @@ def test_a_faulty_configuration_is_an_error_and_never_an_exception(step, worksho
         (("invalid", "it is torn"), True, "step 'collect': it is torn"),
     ],
 )
-def test_results_say_what_became_of_the_element(step, workshop, ticket, error, message):
+def test_results_say_what_became_of_the_element(
+    *, step, workshop, ticket, error, message, arguments
+):
     step.run(**arguments())
     status, reason = ticket
     workshop.made[0].ticket = Ticket(status=status, reason=reason, frame_id="f2")
@@ -302,8 +292,8 @@ def test_results_say_what_became_of_the_element(step, workshop, ticket, error, m
     ]
 
 
-def test_nothing_of_the_callers_is_changed(step, workshop):
-    entries, pixels = [dict(ENTRY)], array()
+def test_nothing_of_the_callers_is_changed(step, workshop, arguments):
+    entries, pixels = [dict(BOX)], array()
     configuration = {"enabled": True, "tags": ["${HOME}"]}
     before = copy.deepcopy((entries, configuration, pixels.tobytes()))
 
@@ -314,7 +304,7 @@ def test_nothing_of_the_callers_is_changed(step, workshop):
     assert (entries, configuration, pixels.tobytes()) == before
 
 
-def test_no_result_tells_the_key(step, workshop):
+def test_no_result_tells_the_key(step, workshop, arguments):
     workshop.fault = ValueError(f"at https://x?api_key={SECRET}")
 
     [result] = step.run(**arguments())

@@ -1,6 +1,8 @@
 """Called asynchronously the step never blocks the loop, whatever the collector does."""
 
 import asyncio
+import json
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -9,31 +11,12 @@ import pytest
 from al_framework.api import ConfigurationError, Fault, Unlabelled
 from al_framework_roboflow.step import StepResult
 
-SECRET = "rf_abcdefgh12345678"
 HANG_S = 20.0
-ENTRY = {
-    "x": 50.0,
-    "y": 20.0,
-    "width": 20.0,
-    "height": 10.0,
-    "confidence": 0.5,
-    "class": "cat",
-    "class_id": 0,
-}
+BOX = json.loads(Path(__file__).with_name("box.json").read_text())
 
 
 def array(width=100, height=50):
     return np.zeros((height, width, 3), dtype=np.uint8)
-
-
-def arguments(**changes):
-    return {
-        "image": array(),
-        "predictions": [ENTRY],
-        "target_dataset": "my-project",
-        "api_key": SECRET,
-        **changes,
-    }
 
 
 async def in_a_busy_loop(call, until):
@@ -46,9 +29,9 @@ async def in_a_busy_loop(call, until):
     return await asyncio.wait_for(task, HANG_S), turns
 
 
-def test_async_returns_while_the_collector_is_still_being_opened(step, pool, workshop):
+def test_async_returns_while_the_collector_is_still_being_opened(step, pool, workshop, arguments):
     workshop.gate.clear()
-    pixels, entries = array(), [dict(ENTRY)]
+    pixels, entries = array(), [dict(BOX)]
 
     call = step.run_async(**arguments(image=[pixels, array()], predictions=[entries, "cat"]))
     results, turns = asyncio.run(in_a_busy_loop(call, workshop.begun.is_set))
@@ -73,22 +56,20 @@ def test_async_returns_while_the_collector_is_still_being_opened(step, pool, wor
         thread.join(HANG_S)
     [first, second] = workshop.made[0].submitted
     assert not first["image"].any()
-    assert first["prediction"]["predictions"] == [ENTRY]
+    assert first["prediction"]["predictions"] == [BOX]
     assert second["prediction"]["top"] == "cat"
 
 
-def test_async_answers_like_run_once_the_collector_is_open(step, workshop):
+def test_async_answers_like_run_once_the_collector_is_open(step, workshop, arguments):
     expected = step.run(**arguments())
 
     assert asyncio.run(step.run_async(**arguments())) == expected
 
 
-def test_async_tells_bad_elements_and_earlier_failures(step, pool, workshop):
+def test_async_tells_bad_elements_and_earlier_failures(step, pool, workshop, arguments):
     workshop.fault = ConfigurationError([Fault(path="", message="is bad")])
 
-    first = asyncio.run(
-        step.run_async(**arguments(image=[array(), 3], predictions=[[ENTRY], [ENTRY]]))
-    )
+    first = asyncio.run(step.run_async(**arguments(image=[array(), 3], predictions=[[BOX], [BOX]])))
     for thread in list(pool._threads):
         thread.join(HANG_S)
     second = asyncio.run(step.run_async(**arguments()))
@@ -101,7 +82,7 @@ def test_async_tells_bad_elements_and_earlier_failures(step, pool, workshop):
 @pytest.mark.parametrize(
     "image", [bytearray(b"abc"), b"abc", "a.png", PIL.Image.new("RGB", (4, 3)), array()]
 )
-def test_what_waits_is_a_copy_of_whatever_may_change(step, pool, workshop, image):
+def test_what_waits_is_a_copy_of_whatever_may_change(step, pool, workshop, image, arguments):
     workshop.gate.clear()
     prediction = Unlabelled(prediction_type="ocr")
     call = arguments(image=image, predictions=prediction)

@@ -1,20 +1,14 @@
 """Images and predictions of a step are paired by position into elements."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from al_framework_roboflow.elements import RawElement, paired, read_element
 
-BOX = {
-    "x": 50.0,
-    "y": 20.0,
-    "width": 20.0,
-    "height": 10.0,
-    "confidence": 0.5,
-    "class": "cat",
-    "class_id": 0,
-    "detection_id": "d1",
-}
+BOX = json.loads(Path(__file__).with_name("box.json").read_text())
 
 
 def array(width=100, height=50):

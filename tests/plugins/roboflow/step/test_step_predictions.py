@@ -1,5 +1,8 @@
 """Every form of prediction that a workflow passes is read by its shape, or refused by name."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,16 +14,7 @@ from al_framework_roboflow.elements.predictions import (
     stated_size,
 )
 
-BOX = {
-    "x": 50.0,
-    "y": 20.0,
-    "width": 20.0,
-    "height": 10.0,
-    "confidence": 0.5,
-    "class": "cat",
-    "class_id": 0,
-    "detection_id": "d1",
-}
+BOX = json.loads(Path(__file__).with_name("box.json").read_text())
 
 
 def array(width=100, height=50):

@@ -9,6 +9,7 @@ import json
 import re
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +22,7 @@ from al_framework.testing import sample_jpeg
 from al_framework_roboflow import step as step_module
 from al_framework_roboflow.server import Project, State, Workspace, running_server
 from al_framework_roboflow.step import StepResult
-from al_framework_roboflow.workflow import run_workflow
+from al_framework_roboflow.workflow import WorkflowFaultsError, read_workflow, run_workflow
 from al_framework_roboflow.workflow.command import workflow
 
 CONFIGURATION = {
@@ -247,6 +248,25 @@ def on_crops(*, generation=2, kind="ObjectDetectionModel", field="predictions", 
         generation=generation,
         **system,
     )
+
+
+@pytest.fixture(name="document")
+def bare_document():
+    """A model and a collector of what it says, without the wrapping of generation 1."""
+    wrapped = json.loads(Path(__file__).with_name("generation_1.json").read_text())
+    return wrapped["specification"]
+
+
+@pytest.fixture
+def faults():
+    """Return a function that tells the faults of a document, by place and message."""
+
+    def faults(document):
+        with pytest.raises(WorkflowFaultsError) as caught:
+            read_workflow(document, origin="doc.json")
+        return [(fault.path, fault.message) for fault in caught.value.faults]
+
+    return faults
 
 
 @pytest.fixture

@@ -10,16 +10,7 @@ from al_framework.api import ConfigurationError
 from al_framework_roboflow.workflow import WorkflowFaultsError, read_workflow
 
 GENERATION_1 = json.loads(Path(__file__).with_name("generation_1.json").read_text())
-
-
-def bare():
-    return copy.deepcopy(GENERATION_1["specification"])
-
-
-def faults(document):
-    with pytest.raises(WorkflowFaultsError) as caught:
-        read_workflow(document, origin="doc.json")
-    return [(fault.path, fault.message) for fault in caught.value.faults]
+BARE = GENERATION_1["specification"]
 
 
 def test_the_first_generation_is_wrapped():
@@ -32,7 +23,7 @@ def test_the_first_generation_is_wrapped():
 
 
 def test_the_second_generation_is_bare():
-    assert read_workflow(bare()).generation == 2
+    assert read_workflow(BARE).generation == 2
 
 
 def test_a_wrapped_document_with_the_words_of_the_second_is_of_the_second():
@@ -42,8 +33,7 @@ def test_a_wrapped_document_with_the_words_of_the_second_is_of_the_second():
     assert read_workflow(document).generation == 2
 
 
-def test_todays_names_of_inputs_and_models_are_read():
-    document = bare()
+def test_todays_names_of_inputs_and_models_are_read(document):
     document["inputs"][0]["type"] = "WorkflowImage"
     document["inputs"][1]["type"] = "WorkflowParameter"
     step = document["steps"][0]
@@ -55,8 +45,7 @@ def test_todays_names_of_inputs_and_models_are_read():
     assert found.steps[0].images() == ["$inputs.image"]
 
 
-def test_steps_run_after_those_they_refer_to():
-    document = bare()
+def test_steps_run_after_those_they_refer_to(document):
     document["steps"].reverse()
 
     assert [step.name for step in read_workflow(document).steps] == ["m", "collect"]
@@ -81,15 +70,14 @@ def test_the_error_names_the_document_and_counts():
         read_workflow({"inputs": []}, origin="doc.json")
 
 
-def test_a_key_is_in_no_repr():
-    document = bare()
+def test_a_key_is_in_no_repr(document):
     document["steps"][1]["target_dataset_api_key"] = "rf_secret"
 
     found = read_workflow(document)
 
     assert "rf_secret" not in repr(found)
     assert "target_dataset_api_key='***'" in repr(found)
-    assert "$inputs.key" in repr(read_workflow(bare()))
+    assert "$inputs.key" in repr(read_workflow(BARE))
 
 
 @pytest.mark.parametrize(
@@ -126,28 +114,26 @@ WHOLE = [
     ({"specification": {}}, "specification.steps", "is missing: add it"),
     ({"steps": [1]}, "steps[0]", "is 1, not an object"),
     ({"steps": [{}]}, "steps[0].type", "is missing: add it"),
-    ({"specification": bare(), "api_key": "x"}, "api_key", "stands beside 'specification'"),
+    ({"specification": BARE, "api_key": "x"}, "api_key", "stands beside 'specification'"),
 ]
 
 
 @pytest.mark.parametrize(("document", "path", "message"), WHOLE)
-def test_what_is_no_workflow_is_refused(document, path, message):
+def test_what_is_no_workflow_is_refused(document, path, message, faults):
     (found, *_) = faults(document)
 
     assert found[0] == path
     assert found[1].startswith(message)
 
 
-def test_a_configuration_that_is_switched_off_needs_nothing_more():
-    document = bare()
+def test_a_configuration_that_is_switched_off_needs_nothing_more(document):
     document["steps"][1]["active_learning_configuration"] = {"enabled": False}
 
     assert read_workflow(document)
 
 
-def test_a_prediction_type_may_be_written_or_be_an_input():
+def test_a_prediction_type_may_be_written_or_be_an_input(document):
     for value in ("keypoints-detection", "$inputs.key", "$steps.m.prediction_type", None):
-        document = bare()
         document["steps"][1]["prediction_type"] = value
 
         assert read_workflow(document)

@@ -1,24 +1,6 @@
 """Every fault of a workflow document is found at its place, all in one report."""
 
-import copy
-import json
-from pathlib import Path
-
 import pytest
-
-from al_framework_roboflow.workflow import WorkflowFaultsError, read_workflow
-
-GENERATION_1 = json.loads(Path(__file__).with_name("generation_1.json").read_text())
-
-
-def bare():
-    return copy.deepcopy(GENERATION_1["specification"])
-
-
-def faults(document):
-    with pytest.raises(WorkflowFaultsError) as caught:
-        read_workflow(document, origin="doc.json")
-    return [(fault.path, fault.message) for fault in caught.value.faults]
 
 
 def change(document, path, value):
@@ -146,8 +128,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("at", "value", "path", "message"), FAULTS)
-def test_a_fault_is_found_at_its_place(at, value, path, message):
-    document = bare()
+def test_a_fault_is_found_at_its_place(*, at, value, path, message, document, faults):
     change(document, at, value)
 
     found = faults(document)[0]  # what refers to a name that has changed comes after it
@@ -156,15 +137,13 @@ def test_a_fault_is_found_at_its_place(at, value, path, message):
     assert found[1].startswith(message)
 
 
-def test_a_key_of_the_wrong_form_is_not_shown():
-    document = bare()
+def test_a_key_of_the_wrong_form_is_not_shown(document, faults):
     change(document, (*C, "target_dataset_api_key"), ["rf_secret"])
 
     assert "rf_secret" not in str(faults(document))
 
 
-def test_all_faults_are_in_one_report():
-    document = bare()
+def test_all_faults_are_in_one_report(document, faults):
     change(document, (*M, "confidence"), 2)
     change(document, (*C, "predictions"), "$steps.x.predictions")
     change(document, (*C, "target_datset"), "x")
@@ -177,15 +156,13 @@ def test_all_faults_are_in_one_report():
     ]
 
 
-def test_a_step_with_a_fault_is_no_selector_to_nowhere():
-    document = bare()
+def test_a_step_with_a_fault_is_no_selector_to_nowhere(document, faults):
     change(document, (*M, "confidence"), 2)
 
     assert [path for path, _ in faults(document)] == ["steps[0].confidence"]
 
 
-def test_an_input_with_a_fault_is_no_selector_to_nowhere():
-    document = bare()
+def test_an_input_with_a_fault_is_no_selector_to_nowhere(document, faults):
     change(document, ("inputs", 0, "size"), 2)
 
     assert [path for path, _ in faults(document)] == ["inputs[0].size"]
@@ -200,8 +177,7 @@ def test_the_package_names_what_it_has():
 
 @pytest.mark.parametrize("section", ["inputs", "steps", "outputs"])
 @pytest.mark.parametrize("value", [[], {}, 3])
-def test_a_type_that_is_no_text_is_a_fault(section, value):
-    document = bare()
+def test_a_type_that_is_no_text_is_a_fault(section, value, document, faults):
     document[section][0]["type"] = value
 
     path, message = faults(document)[0]
@@ -211,8 +187,7 @@ def test_a_type_that_is_no_text_is_a_fault(section, value):
 
 
 @pytest.mark.parametrize("name", [3, "", None, ["m"]])
-def test_a_step_without_a_usable_name_makes_no_selector_to_nowhere(name):
-    document = bare()
+def test_a_step_without_a_usable_name_makes_no_selector_to_nowhere(name, document, faults):
     document["steps"][0]["name"] = name
 
     assert [path for path, _ in faults(document)] == ["steps[0].name"]
@@ -228,8 +203,9 @@ CONFIGURATIONS = [
 
 @pytest.mark.parametrize(("more", "path", "message"), CONFIGURATIONS)
 @pytest.mark.parametrize("disabled", [False, True])
-def test_a_fault_in_a_configuration_is_found_at_its_place(more, path, message, disabled):
-    document = bare()
+def test_a_fault_in_a_configuration_is_found_at_its_place(
+    *, more, path, message, disabled, document, faults
+):
     document["steps"][1]["active_learning_configuration"] |= more
     document["steps"][1]["disable_active_learning"] = disabled
 
@@ -250,8 +226,7 @@ TYPES = [
 
 
 @pytest.mark.parametrize(("value", "message"), TYPES)
-def test_a_prediction_type_that_is_none_is_a_fault(value, message):
-    document = bare()
+def test_a_prediction_type_that_is_none_is_a_fault(value, message, document, faults):
     document["steps"][1]["prediction_type"] = value
 
     ((path, found),) = faults(document)

@@ -1,35 +1,8 @@
 """Steps that refer to each other in a circle, to crops, or from deep within a filter."""
 
-import copy
-import json
-from pathlib import Path
-
 import pytest
 
-from al_framework_roboflow.workflow import WorkflowFaultsError, read_workflow
-
-GENERATION_1 = json.loads(Path(__file__).with_name("generation_1.json").read_text())
-
-
-def bare():
-    return copy.deepcopy(GENERATION_1["specification"])
-
-
-def faults(document):
-    with pytest.raises(WorkflowFaultsError) as caught:
-        read_workflow(document, origin="doc.json")
-    return [(fault.path, fault.message) for fault in caught.value.faults]
-
-
-def change(document, path, value):
-    """Set one place of the document; the value ``...`` removes it."""
-    *keys, last = path
-    for key in keys:
-        document = document[key]
-    if value is ...:
-        del document[last]
-    else:
-        document[last] = value
+from al_framework_roboflow.workflow import read_workflow
 
 
 def filter_step(name, source):
@@ -47,23 +20,20 @@ def filter_step(name, source):
     }
 
 
-def test_steps_that_wait_for_each_other_are_a_fault():
-    document = bare()
+def test_steps_that_wait_for_each_other_are_a_fault(document, faults):
     document["steps"] += [filter_step("a", "b"), filter_step("b", "c"), filter_step("c", "a")]
 
     assert faults(document) == [("steps[2]", "the steps wait for each other: a → b → c → a")]
 
 
-def test_a_step_that_waits_for_itself_is_a_fault():
-    document = bare()
+def test_a_step_that_waits_for_itself_is_a_fault(document, faults):
     document["steps"].append(filter_step("a", "a"))
 
     assert faults(document) == [("steps[2]", "the steps wait for each other: a → a")]
 
 
 @pytest.mark.parametrize("through_a_filter", [False, True])
-def test_predictions_on_crops_do_not_belong_to_the_whole_image(through_a_filter):
-    document = bare()
+def test_predictions_on_crops_do_not_belong_to_the_whole_image(through_a_filter, document, faults):
     source = "c"
     document["steps"].insert(
         1,
@@ -114,8 +84,7 @@ DEFINITIONS = [
 
 
 @pytest.mark.parametrize(("change", "path", "message"), DEFINITIONS)
-def test_a_fault_in_a_filter_is_found_at_its_place(change, path, message):
-    document = bare()
+def test_a_fault_in_a_filter_is_found_at_its_place(change, path, message, document, faults):
     step = filter_step("f", "m")
     step["filter_definition"] |= change
     document["steps"].append(step)
@@ -126,8 +95,7 @@ def test_a_fault_in_a_filter_is_found_at_its_place(change, path, message):
     assert found[1].startswith(message)
 
 
-def test_a_filter_without_a_type_lacks_it():
-    document = bare()
+def test_a_filter_without_a_type_lacks_it(document, faults):
     step = filter_step("f", "m")
     del step["filter_definition"]["type"]
     document["steps"].append(step)
@@ -135,8 +103,7 @@ def test_a_filter_without_a_type_lacks_it():
     assert faults(document) == [(f"{FILTER}.type", "is missing: add it")]
 
 
-def test_a_filter_nested_too_deeply_is_one_readable_fault():
-    document = bare()
+def test_a_filter_nested_too_deeply_is_one_readable_fault(document, faults):
     step = filter_step("f", "m")
     plain = step["filter_definition"]
     for _ in range(400):
@@ -154,8 +121,7 @@ def test_a_filter_nested_too_deeply_is_one_readable_fault():
     assert message == "is nested too deeply: make it flatter"
 
 
-def test_a_fault_deep_in_a_filter_is_found_at_its_place():
-    document = bare()
+def test_a_fault_deep_in_a_filter_is_found_at_its_place(document, faults):
     step = filter_step("f", "m")
     good = step["filter_definition"]
     bad = {key: value for key, value in good.items() if key != "operator"}
@@ -175,24 +141,24 @@ def test_a_fault_deep_in_a_filter_is_found_at_its_place():
     assert faults(document) == [(f"{FILTER}.right.left.operator", "is missing: add it")]
 
 
-def chain(length):
-    """Return a document whose steps stand in the opposite order of their work."""
-    document = bare()
+def chain(document, length):
+    """Give a document more steps, and put them all in the opposite order of their work."""
     sources = ["m", *(f"f{number}" for number in range(length))]
     steps = [filter_step(f"f{number}", source) for number, source in enumerate(sources[:-1])]
     document["steps"] = [*reversed(steps), *document["steps"]]
-    return document
 
 
-def test_a_long_chain_of_steps_is_put_in_order():
-    found = read_workflow(chain(1500))
+def test_a_long_chain_of_steps_is_put_in_order(document):
+    chain(document, 1500)
+
+    found = read_workflow(document)
 
     assert [step.name for step in found.steps[:3]] == ["m", "f0", "f1"]
     assert len(found.steps) == 1502
 
 
-def test_a_long_circle_of_steps_is_a_fault():
-    document = chain(1500)
+def test_a_long_circle_of_steps_is_a_fault(document, faults):
+    chain(document, 1500)
     document["steps"][1499]["predictions"] = "$steps.f1499.predictions"
 
     ((path, message),) = faults(document)

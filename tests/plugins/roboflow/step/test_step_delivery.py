@@ -6,6 +6,7 @@ import logging
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,16 +17,7 @@ from al_framework_roboflow.server.running import running_server
 from al_framework_roboflow.server.state import Project, State, Workspace
 from al_framework_roboflow.step import ActiveLearningDataCollector
 
-ENTRY = {
-    "x": 50.0,
-    "y": 20.0,
-    "width": 20.0,
-    "height": 10.0,
-    "confidence": 0.5,
-    "class": "cat",
-    "class_id": 0,
-    "detection_id": "d1",
-}
+BOX = json.loads(Path(__file__).with_name("box.json").read_text())
 HANG_S = 30.0
 
 
@@ -102,7 +94,7 @@ def delivered(pool):
 def arguments(**changes):
     return {
         "image": array(),
-        "predictions": [ENTRY],
+        "predictions": [BOX],
         "target_dataset": "p",
         "api_key": "keyaaaa",
         "active_learning_configuration": rules(),
@@ -120,7 +112,7 @@ def test_image_and_predictions_arrive_in_the_project(step, pool, server):
     sent = json.loads(image.annotations[0].body)
     assert list(sent) == ["image", "predictions"]
     assert sent["image"] == {"width": 100, "height": 50}
-    assert sent["predictions"] == [ENTRY]
+    assert sent["predictions"] == [BOX]
 
 
 def test_two_tenants_with_one_dataset_name_never_meet(step, pool, server):
@@ -361,7 +353,7 @@ def test_a_picture_of_the_model_and_of_the_step_is_sent_once(server, pool, step,
         "spool": {"path": str(tmp_path / "model")},
     }
     with Collector.from_config(at_the_model, recent=pool.recent) as collector:
-        collector.submit(array(), {"predictions": [ENTRY]})
+        collector.submit(array(), {"predictions": [BOX]})
         collector.flush(HANG_S)
         step.run(**arguments())
         step.run(**arguments(api_key="keybbbb"))  # another tenant's project of the same name

@@ -1,27 +1,14 @@
 """The loop keeps up with what others do to the limits."""
 
-import threading
 from contextlib import nullcontext
 
 import pytest
 
-from al_framework.api import Frame, Image, Options, Source
 from al_framework.pipeline.limits.base import LedgerUnavailableError, LimitRule
 from al_framework.pipeline.limits.memory import MemoryLedger
-from al_framework.pipeline.runner import BoundSource, Runner
 from al_framework.pipeline.spool import Acceptance
-from al_framework.testing import sample_detections, sample_jpeg
 
-
-class Three(Source):
-    type_name = "three"
-
-    def frames(self, skip):
-        for number in range(3):
-            yield Frame(frame_id=f"cam/{number}", image=Image(sample_jpeg()), source="cam")
-
-    def recorded_prediction(self, frame):
-        return sample_detections(1)
+FRAMES = ("0", "1", "2")
 
 
 class Watched(MemoryLedger):
@@ -33,22 +20,11 @@ class Watched(MemoryLedger):
         self.refreshed_at.append(now)
 
 
-def test_it_asks_for_news_before_every_frame_even_if_all_are_refused(world, yes, context):
+def test_it_asks_for_news_before_every_frame_even_if_all_are_refused(world, yes, listed, new_run):
     ledger = Watched()
     engine = world.engine({"a": yes}, ledger=ledger)
-    runner = Runner(
-        engine=engine,
-        predictor=None,
-        seen=lambda _: False,
-        wait_for_room=lambda: False,
-        clock=world.clock,
-    )
 
-    runner.run(
-        [BoundSource(name="cam", source=Three(Options(), context))],
-        stop=threading.Event(),
-        progress=lambda _: None,
-    )
+    new_run(engine)(listed(*FRAMES, asks=False))
 
     assert [world.clock.time()] * 3 == ledger.refreshed_at
     assert world.tally.counts({}).limited == 3
@@ -90,26 +66,18 @@ class Patient:
     [([True, True], 3, {}), ([True, False], 2, {"limiter_unavailable": 1}), ([False], 2, None)],
 )
 def test_frames_for_which_nobody_grants_a_credit_are_tried_again_and_counted_once(
-    *, world, yes, context, rooms, taken, dropped
+    *, world, yes, listed, new_run, rooms, taken, dropped
 ):
     ledger = Restarting()
     engine = world.engine({"a": yes}, ledger=ledger)
     engine._acceptor = spool = Patient(ledger)
-    waits = list(rooms)
-    runner = Runner(
-        engine=engine,
-        predictor=None,
-        seen=lambda _: False,
-        wait_for_room=lambda: waits.pop(0),
-        clock=world.clock,
-    )
+    run = new_run(engine, rooms=rooms)
     expected = {"limiter_unavailable": 1} if dropped is None else dropped
-    sources = [BoundSource(name="cam", source=Three(Options(), context))]
     told = r"the limits cannot be asked for: see that it runs, or correct limits\.redis_url, then"
     with pytest.raises(LedgerUnavailableError, match=told) if expected else nullcontext():
-        runner.run(sources, stop=threading.Event(), progress=lambda _: None)
+        run(listed(*FRAMES, asks=False))
     counts = world.tally.counts({})
 
-    assert waits == []
+    assert run.waiting == []
     assert (counts.offered, counts.accepted, counts.dropped) == (3, taken, expected)
     assert len(spool.taken) == len(set(spool.taken)) == taken

@@ -9,8 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from al_framework.api import ConfigurationError, Counts, Fault, SpoolError
-from al_framework.testing import FakeClock
-from al_framework_roboflow.pool import CollectorPool, PoolError
+from al_framework_roboflow.pool import PoolError
 from al_framework_roboflow.pool.backlog import MAX_BYTES
 from al_framework_roboflow.pool.keys import CollectorKey, make_key
 
@@ -18,56 +17,12 @@ SECRET = "rf_abcdefgh12345678"
 HANG_S = 20.0
 
 
-class Collector:
-    def __init__(self):
-        self.closed = []
-        self.counts = Counts()
-
-    def stats(self):
-        if isinstance(self.counts, Exception):
-            raise self.counts
-        return self.counts
-
-    def close(self, deadline_s=5.0):
-        self.closed.append(deadline_s)
-
-
-class Workshop:
-    def __init__(self):
-        self.error = None
-
-    def __call__(self, document, recent):
-        del recent
-        if self.error is not None:
-            raise self.error
-        return Collector()
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
-
-
-@pytest.fixture
-def workshop():
-    return Workshop()
-
-
-@pytest.fixture
-def pool(clock, workshop, tmp_path):
-    pool = CollectorPool(spool_root=tmp_path, clock=clock, build=workshop, max_collectors=2)
-    yield pool
-    pool.close()
-
-
 def key(dataset="a"):
     return make_key(SecretStr(SECRET), dataset, None)
 
 
-def take(pool, dataset="a", secret=SECRET, configuration=None):
-    return pool.collector(
-        api_key=SecretStr(secret), target_dataset=dataset, configuration=configuration
-    )
+def take(pool, dataset="a"):
+    return pool.collector(api_key=SecretStr(SECRET), target_dataset=dataset, configuration=None)
 
 
 def settle(pool):
@@ -76,9 +31,13 @@ def settle(pool):
         assert not thread.is_alive()
 
 
+def unreadable():
+    raise SpoolError("the disk is gone")
+
+
 def test_a_spool_that_cannot_be_read_troubles_no_other_tenant(pool, clock):
     broken = take(pool)
-    broken.counts = SpoolError("the disk is gone")
+    broken.stats = unreadable
     clock.advance(601)
 
     assert take(pool, dataset="b").closed == []
@@ -87,7 +46,7 @@ def test_a_spool_that_cannot_be_read_troubles_no_other_tenant(pool, clock):
 
 
 def test_a_spool_that_cannot_be_read_is_left_out_of_the_counts(pool, caplog):
-    take(pool).counts = SpoolError("the disk is gone")
+    take(pool).stats = unreadable
     take(pool, dataset="b")
 
     assert list(pool.stats()) == [key("b").name]
@@ -151,7 +110,7 @@ class Picture:
 
 
 def test_a_failure_that_is_remembered_keeps_no_picture_alive(pool, workshop):
-    workshop.error = ConfigurationError([Fault(path="", message="is bad")])
+    workshop.faults["a"] = ConfigurationError([Fault(path="", message="is bad")])
 
     def call():
         picture = Picture()
@@ -160,7 +119,7 @@ def test_a_failure_that_is_remembered_keeps_no_picture_alive(pool, workshop):
         return weakref.ref(picture)
 
     alive = call()
-    workshop.error = None
+    workshop.faults.clear()
     gc.collect()
 
     assert alive() is None
@@ -177,7 +136,7 @@ def test_a_failure_that_is_remembered_keeps_no_picture_alive(pool, workshop):
     ],
 )
 def test_a_traceback_with_variables_shows_no_key(pool, workshop, secret, dataset, error):
-    workshop.error = error
+    workshop.faults = {} if error is None else {"a": error}
     given = SecretStr(secret)
     with pytest.raises(PoolError) as caught:
         pool.collector(api_key=given, target_dataset=dataset, configuration=None)

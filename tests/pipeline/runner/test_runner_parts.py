@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from al_framework.api import Crop, Frame, FrameKey, Image, Options, PredictionAdapter, Source
+from al_framework.api import Crop, Frame, Options, PredictionAdapter
 from al_framework.pipeline.limits.base import LedgerUnavailableError
 from al_framework.pipeline.limits.memory import MemoryLedger
 from al_framework.pipeline.runner import GROUP_ITEMS, BoundSource, Runner
@@ -12,21 +12,8 @@ from al_framework.pipeline.spool import Spool, SpoolLimits
 from al_framework.testing import sample_detections, sample_jpeg
 
 FRAMES = 2
-
-
-class Listed(Source):
-    type_name = "listed"
-
-    def frames(self, skip):
-        for number in range(FRAMES):
-            key = FrameKey(source="cam", frame_id=f"cam/{number}", size=1, mtime_ns=1)
-            if not skip(key):
-                yield Frame(
-                    frame_id=key.frame_id, image=Image(sample_jpeg(64, 48 + number)), source="cam"
-                )
-
-    def recorded_prediction(self, frame):
-        return "whole"
+PICTURES = {f"{number}": sample_jpeg(64, 48 + number) for number in range(FRAMES)}
+WHOLE = {f"cam/{number}": "whole" for number in range(FRAMES)}  # for the adapter to split
 
 
 class Splitting(PredictionAdapter):
@@ -78,10 +65,11 @@ class Stuttering(MemoryLedger):
 
 
 @pytest.fixture
-def run(world, yes, context, tmp_path):
+def run(world, yes, listed, context, tmp_path):
     """Return a function that runs over two frames twice and returns the counts of each."""
 
     def run(*, ledger=None, limits=None, overtaken=False, **settings):
+        frames = listed(*PICTURES, pictures=PICTURES, recorded=WHOLE)
         adapter = Splitting(Options(), context)
         for name, value in settings.items():
             setattr(adapter, name, value)
@@ -96,13 +84,13 @@ def run(world, yes, context, tmp_path):
         ) as spool:
             engine._acceptor = spool
             if overtaken:
-                adapter.meanwhile = [lambda: _run_once(engine, spool, world, context)]
-            return [_run_once(engine, spool, world, context) for _ in range(2)]
+                adapter.meanwhile = [lambda: _run_once(engine, spool, world, frames)]
+            return [_run_once(engine, spool, world, frames) for _ in range(2)]
 
     return run
 
 
-def _run_once(engine, spool, world, context):
+def _run_once(engine, spool, world, frames):
     runner = Runner(
         engine=engine,
         predictor=None,
@@ -110,9 +98,8 @@ def _run_once(engine, spool, world, context):
         wait_for_room=lambda: True,
         clock=world.clock,
     )
-    source = Listed(Options(), context)
     runner.run(
-        [BoundSource(name="cam", source=source)],
+        [BoundSource(name="cam", source=frames)],
         stop=threading.Event(),
         progress=lambda _: None,
     )
