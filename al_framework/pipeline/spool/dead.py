@@ -315,5 +315,5 @@ class DeadLetters:
                 group.seek(place.offset + place.image_bytes)
                 values, _, _ = decode_meta(group.read(place.meta_bytes))
                 return str(values["frame_id"])
-        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, CorruptItemError):
             return ""

@@ -17,7 +17,7 @@ from al_framework.api import SpoolDiskFullError, SpoolError
 from al_framework.pipeline.spool.failpoints import Failpoint, no_failpoint
 from al_framework.pipeline.spool.groupfile import GroupItem, sync_directory, write_group
 from al_framework.pipeline.spool.network_disk import refuse_network_disk
-from al_framework.pipeline.spool.records import Place
+from al_framework.pipeline.spool.records import CorruptItemError, Place
 
 SUFFIX = ".als"
 
@@ -85,8 +85,15 @@ class GroupFiles:
         return self._root.is_dir()
 
     def path(self, file: str) -> Path:
-        """Return the path of a group file, given as the index knows it."""
-        return self._root / str(file)  # which a damaged index may not give
+        """Return the path of a group file, given as the index knows it.
+
+        Raises:
+            CorruptItemError: It is no such name: a damaged index may say anything.
+        """
+        hour, _, name = str(file).partition("/")
+        if hour in {"", ".", ".."} or "/" in name or not name.endswith(SUFFIX):
+            raise CorruptItemError(f"group file {file!r}: none has such a name")
+        return self._root / hour / name
 
     def reserve_name(self, now: float) -> str:
         """Return a free name for a group file, whose directory exists."""
@@ -122,7 +129,10 @@ class GroupFiles:
 
     def remove(self, file: str, now: float) -> None:
         """Remove a group file, and with the last one its directory unless it is still in use."""
-        path = self.path(file)
+        try:
+            path = self.path(file)
+        except CorruptItemError:  # nothing of that name was ever ours
+            return
         path.unlink(missing_ok=True)
         if path.parent.name != _hour(now):
             with suppress(OSError):  # not empty

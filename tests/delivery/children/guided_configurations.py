@@ -10,7 +10,10 @@ from al_framework.api import ConfigurationError
 from al_framework.config.loading import load_configuration, plugin_switches, read_document
 from al_framework.host import PluginHost
 
-CONFIGURATION = json.loads(Path(__file__).with_name("configuration.json").read_text())
+CONFIGURATION = {
+    **json.loads(Path(__file__).with_name("configuration.json").read_text()),
+    "batch_time_zone": "UTC",
+}
 YAML = b"""\
 # as people write it
 sources: [{name: cam, type: directory, path: 'frames'}]

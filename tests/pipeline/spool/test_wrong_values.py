@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from al_framework.api import SpoolError
-from al_framework.pipeline.spool import store
+from al_framework.pipeline.spool import CorruptItemError, store
 from al_framework.pipeline.spool.database import _LOOK_EVERY_S
 
 NO_TEXT = b"item\xff"
@@ -182,3 +182,29 @@ def test_a_dead_letter_without_its_reason_is_listed(make_spool, candidate):
 
     assert [letter.reason for letter in spool.dead.list()] == [""]
     spool.dead.prune()
+
+
+@pytest.mark.parametrize("name", ["x", "x.als", "../x.als", "/x.als", "a/b/x.als", "a/x.txt", ""])
+def test_a_name_that_is_none_touches_nothing(make_spool, candidate, name):
+    spool = make_spool()
+    spool.accept([candidate("1")])
+    for place in (spool.directory, spool.directory.parent, spool.directory / "obj"):
+        place.joinpath("x.als").write_bytes(b"of somebody else")
+    before = {path for path in spool.directory.parent.rglob("*") if path.is_file()}
+    with closing(sqlite3.connect(spool.directory / "spool.db")) as index:
+        index.execute("UPDATE item SET file = ?", (name,))
+        index.commit()
+    lease = spool.deliveries.take("s1")
+    with pytest.raises(CorruptItemError, match=f"^group file '{name}': none has such a name$"):
+        spool.deliveries.load(lease)
+    spool.deliveries.give_up(lease, "corrupt")
+    [letter] = spool.dead.list()
+    [damage] = spool.verify().damaged
+    with pytest.raises(SpoolError, match=r"cannot be read: group file .* none has such a name"):
+        spool.dead.load(letter.item_id)
+    spool.dead.drop()
+
+    assert letter.frame_id == ""
+    assert damage.reason == f"group file '{name}': none has such a name"
+    assert {path for path in spool.directory.parent.rglob("*") if path.is_file()} == before
+    assert spool.accept([candidate("2")])[0].status == "accepted"
