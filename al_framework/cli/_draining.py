@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from al_framework.api import Clock, SinkCounts, SinkHealth
 from al_framework.assembly.health import without_names
 from al_framework.cli._wording import moment
+from al_framework.config.models import Configuration
 
 # A sink that makes no headway for this long will not finish soon; what waits is safe on disk.
 STALLED_S = 30.0
@@ -28,6 +29,12 @@ def watch_for_stall(
         return clock.monotonic() - last[1] > patience_s
 
     return stalled
+
+
+def patience_s(configuration: Configuration, shortest_s: float) -> float:
+    """Return for how many seconds nothing may be delivered; a slow pace needs more of them."""
+    paces = [one.pace for one in configuration.sinks if one.pace is not None]
+    return max([shortest_s, *(2 / pace.per_s for pace in paces)])
 
 
 def is_held_up(sinks: Mapping[str, SinkHealth], *, now: float, patience_s: float) -> bool:

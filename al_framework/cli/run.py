@@ -25,6 +25,7 @@ from al_framework.cli._draining import (
     POLL_S,
     STALLED_S,
     is_held_up,
+    patience_s,
     until,
     wait_for_deliveries,
     watch_for_stall,
@@ -261,13 +262,14 @@ def _left(summary: RunSummary, sinks: Mapping[str, SinkHealth]) -> list[str]:
 
 
 def _stalled(assembly: Assembly) -> Callable[[], bool]:
-    """Return a function that tells when no delivery has ended for `STALLED_S`."""
+    """Return a function that tells when no delivery has ended for too long."""
 
     def ended() -> int:
         sinks = assembly.counts().sinks.values()
         return sum(counts.delivered + counts.dead for counts in sinks)
 
-    return watch_for_stall(assembly.clock, ended, STALLED_S)
+    patience = patience_s(assembly.configuration, STALLED_S)
+    return watch_for_stall(assembly.clock, ended, patience)
 
 
 def _room_waiter(
@@ -275,7 +277,7 @@ def _room_waiter(
 ) -> Callable[[], bool]:
     """Return a function that waits for room in the spool or for the limits' server.
 
-    It gives up when nothing has moved for `STALLED_S`: nothing was delivered, nothing taken.
+    It gives up when nothing has moved for too long: nothing was delivered, nothing taken.
     """
 
     def moved() -> object:
@@ -283,7 +285,8 @@ def _room_waiter(
         ended = sum(one.delivered + one.dead for one in counts.sinks.values())
         return ended, counts.accepted, counts.limited
 
-    stalled = watch_for_stall(assembly.clock, moved, STALLED_S)
+    patience = patience_s(assembly.configuration, STALLED_S)
+    stalled = watch_for_stall(assembly.clock, moved, patience)
 
     def wait_for_room() -> bool:
         full = "the spool is full: waiting for deliveries to make room"

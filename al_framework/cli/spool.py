@@ -16,6 +16,7 @@ from al_framework.assembly.health import spool_sinks
 from al_framework.cli._draining import (
     STALLED_S,
     is_held_up,
+    patience_s,
     wait_for_deliveries,
     watch_for_stall,
     why_waiting,
@@ -215,7 +216,9 @@ def _wait(
 
     started = clock.monotonic()
     stalled = watch_for_stall(
-        clock, lambda: {name: one.pending for name, one in left().items()}, STALLED_S
+        clock,
+        lambda: {name: one.pending for name, one in left().items()},
+        patience_s(assembly.configuration, STALLED_S),
     )
 
     def is_hopeless() -> bool:

@@ -7,7 +7,9 @@ import pytest
 
 from al_framework.api import SinkHealth
 from al_framework.cli import spool as spool_module
-from al_framework.cli._draining import is_held_up, wait_for_deliveries, watch_for_stall
+from al_framework.cli._draining import is_held_up, patience_s, wait_for_deliveries, watch_for_stall
+from al_framework.config.loading import load_configuration, read_document
+from al_framework.host import PluginHost
 from al_framework.testing import FakeClock
 
 
@@ -110,6 +112,20 @@ def test_a_stall_is_a_time_without_any_change():
         seen.append(stalled())
 
     assert seen == [False, False, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("pace", "expected"),
+    [({}, 30.0), ({"pace": {"per_s": 2}}, 30.0), ({"pace": {"per_s": 0.01}}, 200.0)],
+)
+def test_a_slow_pace_is_no_stall(pace, expected):
+    document = {
+        "active_learning": {"enabled": False},
+        "sinks": [{"type": "null"}, {"type": "directory", "path": "out", **pace}],
+    }
+    configuration = load_configuration(read_document(document), PluginHost.discover())
+
+    assert patience_s(configuration, 30.0) == expected
 
 
 def test_waiting_ends_when_all_is_done_or_somebody_has_had_enough():
