@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from al_framework.api import Clock, FrameKey
+from al_framework.api import Clock, FrameKey, SpoolError
 from al_framework.api.codec import decision_to_dict
 from al_framework.pipeline.limits.base import Ledger
 from al_framework.pipeline.reasons import Reasons
@@ -27,6 +27,7 @@ from al_framework.pipeline.spool.room import Room
 from al_framework.pipeline.spool.seen import forget_passing, is_seen, remember
 
 _LOG = logging.getLogger(__name__)
+_FORGET_EVERY = 1000  # frames: fewer would look often, more would keep many
 _TIMES = 256  # groups of which it is remembered how long the disk took
 
 
@@ -96,6 +97,7 @@ class Acceptor:
         self._evictions = evictions
         self._failpoint = failpoint
         self._times: deque[float] = deque(maxlen=_TIMES)
+        self._passed = 0  # frames that came from no source, since some were forgotten
 
     @property
     def fsync_p99_s(self) -> float | None:
@@ -130,6 +132,7 @@ class Acceptor:
                 self._failpoint("reserved")
                 if group.paid:
                     self._store(tx, group)
+                self._forget(tx, entries)
                 self._failpoint("inserted")
         except BaseException:
             self._undo(group)
@@ -189,6 +192,12 @@ class Acceptor:
             )
         return answer
 
+    def _forget(self, tx: sqlite3.Connection, entries: Sequence[Candidate | SeenFrame]) -> None:
+        self._passed += sum(entry.key is not None and not entry.key.source for entry in entries)
+        if self._passed >= _FORGET_EVERY:
+            forget_passing(tx, self._clock.time())
+            self._passed = 0
+
     def _charge(self, tx: sqlite3.Connection, candidate: Candidate, group: _Group) -> Acceptance:
         token = candidate.item_id
         if self._ledger.transactional:
@@ -225,7 +234,7 @@ class Acceptor:
         size = group_bytes(items)
         group.ending = self._room.require(tx, items=len(items), size=size, utility=utility)
         now = self._clock.time()
-        file, places = self._write(tx, group, items)
+        file, places = self._write(group, items)
         for entry, place in zip(group.paid, places, strict=True):
             row = Row(
                 item_id=entry.candidate.item_id,
@@ -237,16 +246,14 @@ class Acceptor:
             )
             insert_item(tx, row, now=now, life=group.life)
 
-    def _write(
-        self, tx: sqlite3.Connection, group: _Group, items: Sequence[GroupItem]
-    ) -> tuple[str, list[Place]]:
+    def _write(self, group: _Group, items: Sequence[GroupItem]) -> tuple[str, list[Place]]:
         now, started = self._clock.time(), self._clock.monotonic()
         file = self._files.reserve_name(now)
         group.files.append(file)  # first, so that a failure half-way finds what to remove
         places = self._files.write(file, items, self._failpoint)
         self._failpoint("written")
         if self._files.make_durable(file):
-            forget_passing(tx, now)  # once an hour is often enough
+            self._passed = _FORGET_EVERY  # an hour later some are too old
         self._failpoint("synced")
         self._times.append(self._clock.monotonic() - started)
         return file, places
@@ -256,7 +263,7 @@ class Acceptor:
             try:
                 with self._database.read() as tx:
                     row = tx.execute("SELECT 1 FROM item WHERE file = ?", (file,)).fetchone()
-            except sqlite3.Error as exc:
+            except (sqlite3.Error, SpoolError) as exc:
                 self._leave(file, exc)
                 continue
             if row is not None:  # interrupted by the user just after the commit: all is done

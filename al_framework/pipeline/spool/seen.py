@@ -8,8 +8,10 @@ from typing import Any, Literal
 from al_framework.api import FrameKey
 from al_framework.pipeline.spool.records import FoundDelivery, FoundFrame
 
-# Frames without a file (a library's) can never come again, so they are remembered for a while only.
+# Frames without a file (a library's) can never come again, so they are remembered for a while only,
+# and no more of them than some 15 MB of the index hold.
 KEEP_PASSING_S = 7 * 86400.0
+KEEP_PASSING = 20_000
 _STATES: tuple[Literal["pending", "delivered", "dead", "evicted"], ...] = (
     "pending",
     "delivered",
@@ -47,8 +49,16 @@ def remember(  # noqa: PLR0913 - a row has that many columns, and they are keywo
 
 
 def forget_passing(tx: sqlite3.Connection, now: float) -> None:
-    """Forget old frames that came from no source."""
-    tx.execute("DELETE FROM seen WHERE source = '' AND decided_at < ?", (now - KEEP_PASSING_S,))
+    """Forget frames that came from no source: those that are old, and the oldest of too many."""
+    before = now - KEEP_PASSING_S
+    last = tx.execute(
+        """SELECT CAST(decided_at AS REAL) FROM seen WHERE source = ''
+        ORDER BY decided_at DESC LIMIT 1 OFFSET ?""",
+        (KEEP_PASSING - 1,),
+    ).fetchone()
+    if last is not None:
+        before = max(before, last[0])
+    tx.execute("DELETE FROM seen WHERE source = '' AND decided_at < ?", (before,))
 
 
 def is_seen(tx: sqlite3.Connection, key: FrameKey) -> bool:

@@ -5,7 +5,9 @@ import pytest
 from al_framework.api import Receipt
 from al_framework.pipeline.limits.base import LimitRule
 from al_framework.pipeline.limits.memory import MemoryLedger
-from al_framework.pipeline.spool import FoundDelivery, SeenFrame
+from al_framework.pipeline.spool import FoundDelivery, SeenFrame, accepting, seen
+
+NOW = 1_700_000_000.0
 
 
 def looked_at(key, outcome="not_selected", **detail):
@@ -96,6 +98,36 @@ def test_a_frame_is_found_by_name_or_by_the_end_of_it(make_spool, key, asked, na
     spool.accept([looked_at(key(f"cam/{n}.jpg")) for n in ("a/1", "b/1", "c/21", "c/3")])
 
     assert names == [found.frame_id for found in spool.find(asked)]
+
+
+def test_of_frames_that_came_from_no_source_the_last_are_remembered(
+    make_spool, candidate, key, monkeypatch
+):
+    monkeypatch.setattr(seen, "KEEP_PASSING", 4)
+    monkeypatch.setattr(accepting, "_FORGET_EVERY", 6)
+    spool = make_spool()
+    spool.accept([candidate("old", key=key("cam/old"), decided_at=1.0)])
+    left = []
+    for number in range(14):
+        name = f"passing/{number}"
+        spool.accept([candidate(name, key=key(name, source=""), decided_at=NOW + number)])
+        left.append(sum(bool(spool.find(f"passing/{n}")) for n in range(number + 1)))
+
+    assert left == [1, 2, 3, 4, 5, 4, 5, 6, 7, 8, 9, 4, 5, 6]
+    assert spool.find("passing/13")
+    assert spool.find("cam/old")  # it could come again
+
+
+def test_as_many_as_were_decided_at_one_moment_are_remembered(
+    make_spool, candidate, key, monkeypatch
+):
+    monkeypatch.setattr(seen, "KEEP_PASSING", 2)
+    monkeypatch.setattr(accepting, "_FORGET_EVERY", 1)
+    spool = make_spool()
+    for number in range(5):
+        spool.accept([candidate(f"p{number}", key=key(f"p{number}", source=""))])
+
+    assert all(spool.find(f"p{number}") for number in range(5))
 
 
 def test_the_number_of_answers_is_limited(make_spool, key):
