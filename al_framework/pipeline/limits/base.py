@@ -155,6 +155,9 @@ class Ledger(ABC):
         A token names one datapoint, whatever the scope; unknown ones are ignored.
         """
 
+    def settle(self, token: str, tx: Transaction | None) -> None:  # noqa: B027 - as above
+        """Note that a credit stays taken: nobody will release it, so its token may be forgotten."""
+
     @abstractmethod
     def used(self, strategy: str, now: float) -> Mapping[Period, int]:
         """Return the credits taken in the current window of each period."""

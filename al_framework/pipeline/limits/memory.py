@@ -70,6 +70,12 @@ class MemoryLedger(Ledger):
                 paid = credit.reservation
                 self._counts.give_back(credit.scope, paid.strategy, paid.reserved_at)
 
+    def settle(self, token: str, tx: Transaction | None) -> None:
+        """Forget a token whose credit stays taken; see `Ledger.settle`."""
+        del tx
+        with self._lock:
+            self._credits.pop(token, None)
+
     def used(self, strategy: str, now: float) -> Mapping[Period, int]:
         """Return the credits taken in the current windows; see `Ledger.used`."""
         return self._counts.used(self.terms.scope, strategy, now)

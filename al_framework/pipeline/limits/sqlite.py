@@ -250,6 +250,14 @@ class SqliteLedger(Ledger):
                 tx.execute(_TAKE_BACK, (scope, strategy, period, start))
             self._remembered.give_back(scope, strategy, reserved_at)
 
+    def settle(self, token: str, tx: Transaction | None) -> None:
+        """Forget a token whose credit stays taken; see `Ledger.settle`.
+
+        Raises:
+            ValueError: There is no transaction.
+        """
+        self._required(tx).execute("DELETE FROM limit_credit WHERE token = ?", (token,))
+
     def used(self, strategy: str, now: float) -> Mapping[Period, int]:
         """Return the credits taken in the current windows; see `Ledger.used`.
 

@@ -43,10 +43,13 @@ class Ending:
         if any(delivery.state == "pending" for delivery in deliveries):
             return
         item_id = _item_id(tx, number)
+        has_ended = not any(delivery.state == "dead" for delivery in deliveries)
         if not is_stored(tx, number):
             self._give_back(tx, number, item_id, ledger)
+        elif has_ended:  # or a busy index holds the tokens of days
+            ledger.settle(item_id if ledger.transactional else _take_token(tx, item_id), tx)
         record_results(tx, item_id, deliveries)
-        if not any(delivery.state == "dead" for delivery in deliveries):
+        if has_ended:
             self.remove(tx, number)
 
     def remove(self, tx: sqlite3.Connection, number: int) -> None:

@@ -118,6 +118,21 @@ def test_a_released_credit_can_be_taken_again(make_books):
     assert books.reserve(["a"], "t3", MINUTE) is None
 
 
+def test_what_is_settled_stays_taken(make_books):
+    books = make_books({"a": [rule("daily", 2)]})
+    for token in ("t1", "t2"):
+        books.reserve(["a"], token, MINUTE)
+    for token in ("t1", "unknown"):
+        with books.transaction() as tx:
+            books.ledger.settle(token, tx)
+    books.release("t1")
+
+    assert books.ledger.used("a", MINUTE)["daily"] == 2
+    assert books.reserve(["a"], "t3", MINUTE) is None
+    books.release("t2")
+    assert books.ledger.used("a", MINUTE)["daily"] == 1
+
+
 def test_releasing_an_unknown_token_does_nothing(make_books):
     books = make_books({"a": [rule("minutely", 1)]})
 

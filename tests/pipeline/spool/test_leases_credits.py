@@ -175,3 +175,22 @@ def test_duplicates_are_counted_among_the_delivered(spool):
         counts(spool).duplicates,
         counts(spool).pending,
     )
+
+
+@pytest.mark.parametrize("kind", [MemoryLedger, SqliteLedger])
+def test_the_token_of_a_credit_that_is_spent_for_good_is_forgotten(make_spool, candidate, kind):
+    settled = []
+
+    class Noting(kind):
+        def settle(self, token, tx):
+            settled.append(token)
+            super().settle(token, tx)
+
+    spool = make_spool(ledger=Noting({"a": [LimitRule(period="daily", value=9)]}, scope="s"))
+    spool.accept([candidate(name) for name in "123"])
+    for status in ("created", "duplicate"):  # the second may hold nothing of ours
+        spool.deliveries.deliver(spool.deliveries.take("s1"), Receipt(status=status))
+    spool.deliveries.give_up(spool.deliveries.take("s1"), "no", is_refused=False)
+
+    assert settled == ["item-1"]
+    assert spool._ledger.used("a", NOW)["daily"] == 2  # of what was given up, nobody knows
