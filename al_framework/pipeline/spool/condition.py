@@ -1,10 +1,14 @@
 """How the spool is at the moment, read from its index."""
 
+import logging
 import sqlite3
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from al_framework.api import SpoolHealth
+from al_framework.api import SinkCounts, SpoolHealth
 from al_framework.pipeline.spool.notes import UNCLEAN_RESTARTS, read_note
+
+_LOG = logging.getLogger(__name__)
 
 
 def read_health(
@@ -50,6 +54,21 @@ def sinks_with_something(tx: sqlite3.Connection) -> tuple[str, ...]:
             return tuple(sorted(sinks))
         last = row[0]
         sinks.add(last)
+
+
+def tell_of_strangers(
+    directory: Path, sinks: Collection[str], counts: Mapping[str, SinkCounts]
+) -> None:
+    """Log what waits for sinks that are not configured."""
+    for sink, one in counts.items():
+        if sink not in sinks and one.pending:
+            _LOG.warning(
+                "spool '%s': %d datapoints wait for the sink %r, which is not configured; they"
+                " stay until it is configured again",
+                directory,
+                one.pending,
+                sink,
+            )
 
 
 def _count_set_aside(directory: Path) -> int:

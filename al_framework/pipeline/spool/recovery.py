@@ -34,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 
 def rebuild(
     tx: sqlite3.Connection, files: GroupFiles, *, sinks: Sequence[str], now: float, life: int
-) -> int | None:
+) -> bool:
     """Fill an empty index from the group files; every datapoint is delivered again to all sinks.
 
     Args:
@@ -45,7 +45,7 @@ def rebuild(
         life: Who answers for them.
 
     Returns:
-        How many datapoints were found; None if there was not a single file.
+        Whether there was a single file.
 
     Raises:
         OSError: No file can be read at the moment; what is damaged is not meant.
@@ -68,7 +68,13 @@ def rebuild(
         for place, meta in places:
             found += _restore(tx, file, place, meta, sinks=sinks, now=now, life=life)
         _account(tx, file, size)
-    return found if any_file else None
+    if any_file:
+        _LOG.warning(
+            "spool '%s': built its index anew with %d datapoints from the group files",
+            files.directory,
+            found,
+        )
+    return any_file
 
 
 def _read(files: GroupFiles, file: str, size: int) -> list[tuple[Place, bytes]]:

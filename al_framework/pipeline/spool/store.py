@@ -15,7 +15,7 @@ from al_framework.pipeline.reasons import Reasons
 from al_framework.pipeline.spool.accepting import Acceptor
 from al_framework.pipeline.spool.ballast import Ballast
 from al_framework.pipeline.spool.batches import Batches
-from al_framework.pipeline.spool.condition import sinks_with_something
+from al_framework.pipeline.spool.condition import sinks_with_something, tell_of_strangers
 from al_framework.pipeline.spool.database import Database
 from al_framework.pipeline.spool.dead import DeadLetters
 from al_framework.pipeline.spool.directory import GroupFiles, prepare_directory, require_spool
@@ -374,18 +374,11 @@ class Spool:
         self._life = None  # until all of this has come through
         life = begin_life(tx)
         if is_new:
-            found = rebuild(tx, self._files, sinks=self.sinks, now=now, life=life)
+            had_files = rebuild(tx, self._files, sinks=self.sinks, now=now, life=life)
             self._failpoint("rebuilding")
             # One that was set aside tells that a process ended before it had built the new one.
             set_aside = any(self.directory.glob("spool.db.corrupt-*"))
-            lost = damaged or set_aside or found is not None
-            if found is not None:
-                _LOG.warning(
-                    "spool '%s': built its index anew with %d datapoints from the group files",
-                    self.directory,
-                    found,
-                )
-            if lost:
+            if damaged or set_aside or had_files:
                 self._ledger.forget(now, tx)
         if self.sinks:  # whoever only looks takes nothing over
             adopt_orphans(tx, life)
@@ -394,19 +387,10 @@ class Spool:
     def _greet(self) -> None:
         """Have a first look at what it holds: damage shows here, and is mended at the second."""
         try:
-            self._report_strangers()
+            counts = self.counts()
         except SpoolError:
             if not self._database.is_suspect:
                 raise
-            self._report_strangers()
-
-    def _report_strangers(self) -> None:
-        for sink, counts in self.counts().items():
-            if self.sinks and sink not in self.sinks and counts.pending:
-                _LOG.warning(
-                    "spool '%s': %d datapoints wait for the sink %r, which is not configured; they"
-                    " stay until it is configured again",
-                    self.directory,
-                    counts.pending,
-                    sink,
-                )
+            counts = self.counts()
+        if self.sinks:
+            tell_of_strangers(self.directory, self.sinks, counts)
